@@ -1,0 +1,24 @@
+"""Find people's poses with OpenCV: the five-minute tour.
+
+    picture ──network.py──▶ Maps ──decode.py──▶ people ──draw.py──▶ picture
+                                                   │──track.py──▶ the same people, frame after frame
+                                                   └──export.py──▶ OpenPose JSON
+
+The data, said once:
+
+people    float32 (N, K, 3): x, y in pixels of the source picture (the centre of its top-left pixel is 0, 0)
+          and a score in [0, 1]. Score 0 means "not found", and then x = y = 0. Ask the score, never the
+          coordinates. Strongest person first.
+Maps      what a network says, (C, h, w): heatmaps and part affinity fields, with the way back to the picture.
+          It alone turns cells into pixels.
+Skeleton  names of keypoints, limbs between them, the channels of each limb's field. Frozen, 0-based.
+
+The letters: N people, K keypoints, L limbs, C channels, h×w cells of a map, H×W pixels of a picture.
+Units and order stand in names: size_wh, fps, t in seconds, cutoff in Hz.
+
+This file imports nothing, so that `python3 -m pose.fetch` runs before anything is installed.
+"""
+
+
+class PoseError(Exception):
+    """Something a person can put right. Its text is one sentence that names the thing and the remedy."""

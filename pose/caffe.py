@@ -1,0 +1,410 @@
+"""Reads OpenPose's Caffe files and hands OpenCV what it can load: Caffe buffers for OpenCV 4, ONNX bytes for OpenCV 5.
+
+    prototxt ───▶ layers ──cut──▶ those that the answer after so many stages needs ──┐
+    caffemodel ─▶ mapped bytes ──▶ blobs by layer name ──check_fit───────────────────┴──▶ caffe_model or onnx_model
+
+A prototxt is a short text of nested braces. A caffemodel is protobuf: a tree of fields, each with its number and its
+length in front. Both are read here, without Caffe, protobuf or cv2. The weights stay in the file, mapped: reading walks
+the lengths and touches few pages. Caffe's V1 format (before 2014) is not read: OpenPose's files are newer.
+"""
+
+import math
+import mmap
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pose import PoseError
+
+FETCH = "fetch it again with ./getModels.sh"
+RESTORE = "put the project's own file back"
+WEB_PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")  # how a server's excuse saved as a model begins
+LFS_POINTER = b"version https://git-lfs"
+
+# A prototxt is a row of these; of the fields, those that we understand with their values, and those that only training
+# needs. Any other field could change what a layer does, so it is an error.
+PART = re.compile(r'\s+|#.*|(?P<close>})|(?P<key>\w+)\s*((?P<open>{)|:\s*(?P<value>"[^"\\\n]*"|[-+.\w]+))|(?P<bad>.)')
+TEXT, SIZE, NUMBER = '"[^"]+"', "[1-9][0-9]{0,4}", "[0-9]{1,5}"
+UNDERSTOOD = {
+    "input": '"image"',
+    "input_dim": SIZE,
+    "layer/name": TEXT,
+    "layer/type": '"(Convolution|ReLU|Pooling|Concat)"',
+    "layer/bottom": TEXT,
+    "layer/top": TEXT,
+    "layer/convolution_param/num_output": SIZE,
+    "layer/convolution_param/kernel_size": SIZE,
+    "layer/convolution_param/pad": NUMBER,
+    "layer/convolution_param/stride": SIZE,
+    "layer/pooling_param/pool": "MAX",
+    "layer/pooling_param/kernel_size": SIZE,
+    "layer/pooling_param/stride": SIZE,
+    "layer/concat_param/axis": "1",
+}
+IGNORED = re.compile(r"name|layer/param/\w+|layer/convolution_param/(engine|(weight|bias)_filler/\w+)")
+MOST_TEXT = 200_000  # letters of a prototxt; ours have 25,000
+
+INPUT, OUTPUT = "image", "net_output"
+INPUT_TEXT = f'input: "{INPUT}" input_dim: 1 input_dim: 3 input_dim: 368 input_dim: 368'  # sides may change later
+ONNX_OPS = {"Convolution": "Conv", "ReLU": "Relu", "Pooling": "MaxPool", "Concat": "Concat"}
+NUMBERS = {  # of each type of layer, with Caffe's defaults; None has to be there
+    "Convolution": {"num_output": None, "kernel_size": None, "pad": 0, "stride": 1},
+    "Pooling": {"kernel_size": None, "stride": 1},
+}
+
+# Protobuf's wire types, and the numbers of those fields of caffe.proto that matter.
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+NET_V1_LAYERS, NET_LAYER = 2, 100
+LAYER_NAME, LAYER_BLOBS = 1, 7
+BLOB_LEGACY_DIMS, BLOB_FLOATS, BLOB_SHAPE, BLOB_DOUBLES, SHAPE_DIM = (1, 2, 3, 4), 5, 7, 8, 1
+MOST_STEPS = 1_000_000  # through a caffemodel, so that no file can hang us; OpenPose's snapshots take some 5,000
+
+# Of ONNX: versions that OpenCV 5.0 and onnxruntime know, and the types of a tensor and of attributes.
+IR_VERSION, OPSET = 7, 13
+FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS = 1, 2, 7
+
+
+class Layer(NamedTuple):
+    name: str
+    type: str
+    bottoms: list[str]
+    top: str
+    numbers: dict[str, int]  # such as kernel_size
+
+
+class Blob(NamedTuple):
+    shape: tuple[int, ...]
+    data: list[np.ndarray]  # uint8 pieces, together the little-endian float32 values
+
+
+class _Fault(Exception):
+    """What is wrong in a file, without the file's name."""
+
+
+@contextmanager
+def _errors_of(path: Path, remedy: str):
+    """Faults inside become a PoseError, one sentence with the file's name and the remedy."""
+    try:
+        yield
+    except _Fault as fault:
+        raise PoseError(f"{path} {fault}: {remedy}") from None
+    except OSError as error:
+        raise PoseError(f"{path} cannot be read ({error.strerror or error}): {remedy}") from None
+
+
+def caffe_model(prototxt: Path, caffemodel: Path, stages: int) -> tuple[np.ndarray, np.ndarray]:
+    """The network up to a stage as prototxt and weights, both uint8, for cv2.dnn.readNetFromCaffe.
+
+    The weights are the mapped file as it is: what the prototxt leaves out, Caffe's importer ignores.
+    """
+    layers = cut(read_prototxt(prototxt), stages, prototxt)
+    data = open_weights(caffemodel)
+    check_fit(layers, read_weights(data, caffemodel), caffemodel)
+    lines = [INPUT_TEXT]
+    for layer in layers:
+        ends = " ".join([*(f'bottom: "{bottom}"' for bottom in layer.bottoms), f'top: "{layer.top}"'])
+        numbers = " ".join(f"{key}: {value}" for key, value in layer.numbers.items())
+        message = f"{layer.type.lower()}_param {{ {numbers} }}"
+        lines.append(f'layer {{ name: "{layer.name}" type: "{layer.type}" {ends} {message} }}')
+    return np.frombuffer("\n".join(lines).encode(), np.uint8), data
+
+
+def onnx_model(prototxt: Path, caffemodel: Path, stages: int) -> np.ndarray:
+    """The network up to a stage as an ONNX file, uint8, for cv2.dnn.readNetFromONNX; height and width are free."""
+    layers = cut(read_prototxt(prototxt), stages, prototxt)
+    blobs = read_weights(open_weights(caffemodel), caffemodel)
+    channels = check_fit(layers, blobs, caffemodel)
+    results = {INPUT: INPUT}  # what each blob holds by now: Caffe's ReLU overwrites, in ONNX each result has a name
+    graph = _field(2, "openpose")
+    for layer in layers:
+        inputs = [results[bottom] for bottom in layer.bottoms]
+        if layer.type == "Convolution":
+            weights, biases = blobs[layer.name]
+            inputs += [f"{layer.name}.weights", f"{layer.name}.biases"]
+            graph += _tensor(inputs[1], weights.shape, weights.data)
+            graph += _tensor(inputs[2], [layer.numbers["num_output"]], biases.data)
+        graph += _node(layer, inputs)
+        results[layer.top] = layer.name
+    graph += _field(11, *_value_info(INPUT, [1, 3, "height", "width"]))
+    graph += _field(12, *_value_info(OUTPUT, [1, channels[OUTPUT], "rows", "columns"]))
+    model = [*_field(1, IR_VERSION), *_field(8, *_field(1, ""), *_field(2, OPSET)), *_field(7, *graph)]
+    return np.concatenate([np.frombuffer(piece, np.uint8) for piece in model if len(piece)])
+
+
+def open_weights(path: Path) -> np.ndarray:
+    """A protobuf file's bytes, mapped: no web page, no Git LFS pointer, and whole as far as its lengths tell."""
+    with _errors_of(path, FETCH):
+        if not Path(path).is_file():
+            raise _Fault("is missing or not a file")
+        if Path(path).stat().st_size == 0:
+            raise _Fault("is empty")
+        with open(path, "rb") as file:
+            data = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        start = bytes(data[:512]).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if start.startswith(WEB_PAGE):
+            raise _Fault("is a web page and no network")
+        if start.startswith(LFS_POINTER):
+            raise _Fault("is a Git LFS pointer and not the network itself")
+        for _ in _Wire().fields(data):
+            pass
+    return data
+
+
+def read_prototxt(path: Path) -> list[Layer]:
+    """The layers in their order; each reads only what the input or a layer before it gives."""
+    layers, given = [], {INPUT}
+    with _errors_of(path, RESTORE):
+        for line, fields in _layer_fields(Path(path).read_bytes().decode("utf-8", "replace")):
+            layer = _layer(line, fields)
+            for bottom in layer.bottoms:
+                if bottom not in given:
+                    raise _Fault(f"line {line}: {layer.name} reads {bottom}, which nothing before it gives")
+            if layer.name in {INPUT, OUTPUT, *(other.name for other in layers)}:
+                raise _Fault(f"line {line}: a second {layer.name}")
+            layers.append(layer)
+            given.add(layer.top)
+    return layers
+
+
+def _layer_fields(text: str) -> list[tuple[int, dict[str, list[str]]]]:
+    """Of each layer its line, and its values by path, such as layer/convolution_param/pad."""
+    if len(text) > MOST_TEXT:
+        raise _Fault("line 1: too long for a prototxt")
+    layers, path, line = [], [], 1
+    for part in PART.finditer(text):
+        where = "/".join([*path, part["key"] or ""])
+        if part["bad"] or (part["close"] and not path) or len(path) > 3:
+            raise _Fault(f"line {line}: {part[0]} is out of place")
+        if part["close"]:
+            path.pop()
+        elif part["open"]:
+            path.append(part["key"])
+            if where == "layer":
+                layers.append((line, {}))
+        elif where in UNDERSTOOD:
+            if not re.fullmatch(UNDERSTOOD[where], part["value"]):
+                raise _Fault(f"line {line}: {part['key']} cannot be {part['value']}")
+            if path:
+                layers[-1][1].setdefault(where, []).append(part["value"].strip('"'))
+        elif part["key"] and not IGNORED.fullmatch(where):
+            raise _Fault(f"line {line}: {where} is not understood")
+        line += part[0].count("\n")
+    if path:
+        raise _Fault(f"line {line}: a closing brace is missing")
+    return layers
+
+
+def _layer(line: int, fields: dict[str, list[str]]) -> Layer:
+    name, kind, top, bottoms = (fields.get(f"layer/{key}", []) for key in ("name", "type", "top", "bottom"))
+    if not len(name) == len(kind) == len(top) == 1 or not bottoms or (len(bottoms) > 1 and kind != ["Concat"]):
+        raise _Fault(f"line {line}: a layer needs a name, a type, a top, and a bottom")
+    numbers = {}
+    for key, default in NUMBERS.get(kind[0], {}).items():
+        number = fields.get(f"layer/{kind[0].lower()}_param/{key}", [default])[-1]
+        if number is None:
+            raise _Fault(f"line {line}: {name[0]} needs {key}")
+        numbers[key] = int(number)
+    return Layer(name[0], kind[0], bottoms, top[0], numbers)
+
+
+def cut(layers: list[Layer], stages: int, path: Path) -> list[Layer]:
+    """Only the layers that the answer after so many stages needs, and one more that joins it.
+
+    The answer is the last stage's heatmaps and the fields of the stage before, which these heatmaps needed anyway. So
+    the last stage's fields need not be computed: 7 % of the work of six stages.
+    """
+    tops, most = {layer.top for layer in layers}, 0
+    while {_blob_name(most + 1, "L1"), _blob_name(most + 1, "L2")} <= tops:
+        most += 1
+    if not 1 <= stages <= most:
+        raise PoseError(f"{path} has no stage {stages}: choose --stages from 1 to {most}")
+    answer = [_blob_name(stages, "L2"), _blob_name(max(stages - 1, 1), "L1")]
+    kept, needed = [Layer(OUTPUT, "Concat", answer, OUTPUT, {})], set(answer)
+    for layer in reversed(layers):
+        if layer.top in needed:
+            kept.append(layer)
+            needed.update(layer.bottoms)
+    return kept[::-1]
+
+
+def _blob_name(stage: int, branch: str) -> str:
+    """The blob of what a stage says: in branch L1 the fields, in L2 the heatmaps."""
+    return f"Mconv7_stage{stage}_{branch}" if stage > 1 else f"conv5_5_CPM_{branch}"
+
+
+def read_weights(data: np.ndarray, path: Path) -> dict[str, list[Blob]]:
+    """The blobs of each layer that has some, by its name, as views of the mapped file."""
+    wire, layers, v1 = _Wire(), {}, False
+    with _errors_of(path, FETCH):
+        for number, kind, layer in wire.fields(data):
+            v1 = v1 or number == NET_V1_LAYERS
+            if (number, kind) == (NET_LAYER, LENGTH):
+                name, blobs = "", []
+                for number, kind, value in wire.fields(layer):
+                    if (number, kind) == (LAYER_NAME, LENGTH):
+                        name = bytes(value).decode("utf-8", "replace")
+                    elif (number, kind) == (LAYER_BLOBS, LENGTH):
+                        blobs.append(_blob(wire, value))
+                if blobs:
+                    layers[name] = blobs
+        if not layers:
+            raise _Fault("is in Caffe's V1 format, which is not read" if v1 else "has no weights of a Caffe network")
+    return layers
+
+
+def _blob(wire: "_Wire", data: np.ndarray) -> Blob:
+    shape, legacy, pieces = None, [0, 0, 0, 0], []
+    for number, kind, value in wire.fields(data):
+        if (number, kind) == (BLOB_SHAPE, LENGTH):
+            shape = []
+            for number, kind, dims in wire.fields(value):
+                if number == SHAPE_DIM:
+                    shape += [dims] if kind == VARINT else wire.varints(dims)
+        elif number in BLOB_LEGACY_DIMS and kind == VARINT:
+            legacy[number - 1] = value
+        elif number == BLOB_FLOATS and kind in (LENGTH, FIXED32):
+            pieces.append(value)
+        elif number == BLOB_DOUBLES and kind in (LENGTH, FIXED64) and value.size % 8 == 0:
+            with np.errstate(all="ignore"):
+                pieces.append(value.view("<f8").astype("<f4").view(np.uint8))
+    return Blob(tuple(legacy if shape is None else shape), pieces)
+
+
+class _Wire:
+    """Walks protobuf by its lengths, in bounded time whatever the bytes."""
+
+    def __init__(self):
+        self.left = MOST_STEPS
+
+    def fields(self, data: np.ndarray):
+        """Yields each field's number, wire type and value: an int for VARINT, else its bytes.
+
+        Numbers of fixed size that were written one by one, each with its tag, come together as one field.
+        """
+        at = 0
+        while at < data.size:
+            start = at
+            tag, at = self.varint(data, at)
+            number, kind = tag >> 3, tag & 7
+            if kind == VARINT:
+                value, at = self.varint(data, at)
+            elif kind == LENGTH:
+                size, at = self.varint(data, at)
+                value, at = data[at : at + size], at + size
+            elif kind in (FIXED32, FIXED64):
+                value, at = self.run(data, start, at, 4 if kind == FIXED32 else 8)
+            if kind not in (VARINT, FIXED64, LENGTH, FIXED32) or number == 0:
+                raise _Fault("is damaged or no network")
+            if at > data.size:
+                raise _Fault("is cut short")
+            yield number, kind, value
+
+    def varint(self, data: np.ndarray, at: int) -> tuple[int, int]:
+        """The number at this place, and the place behind it."""
+        self.left -= 1
+        if self.left < 0:
+            raise _Fault("has more fields than any network")
+        value = 0
+        for shift in range(0, 70, 7):
+            if at >= data.size:
+                raise _Fault("is cut short")
+            byte = int(data[at])
+            value |= (byte & 127) << shift
+            at += 1
+            if byte < 128:
+                return value, at
+        raise _Fault("is damaged or no network")
+
+    def varints(self, data: np.ndarray) -> list[int]:
+        """Numbers that stand close together."""
+        values, at = [], 0
+        while at < data.size:
+            value, at = self.varint(data, at)
+            values.append(value)
+        return values
+
+    def run(self, data: np.ndarray, start: int, at: int, size: int) -> tuple[np.ndarray, int]:
+        """The values of this size from start on, as long as their tags equal the first, and the place behind them."""
+        tag, record = data[start:at], at - start + size
+        records = data[start : start + (data.size - start) // record * record].reshape(-1, record)
+        same = (records[:, : tag.size] == tag).all(axis=1)
+        count = len(same) if same.all() else int(same.argmin())
+        self.left -= len(same) // 250  # looking costs time
+        return records[:count, tag.size :].reshape(-1), start + max(count, 1) * record
+
+
+def check_fit(layers: list[Layer], blobs: dict[str, list[Blob]], path: Path) -> dict[str, int]:
+    """The number of channels of each of the network's blobs, once the weights proved to be this network's."""
+    channels = {INPUT: 3}
+    with _errors_of(path, FETCH):
+        for layer in layers:
+            channels[layer.top] = sum(channels[bottom] for bottom in layer.bottoms)
+            if layer.type == "Convolution":
+                outputs, kernel = layer.numbers["num_output"], layer.numbers["kernel_size"]
+                shapes = (outputs, channels[layer.top], kernel, kernel), (outputs,)
+                if len(blobs.get(layer.name, [])) != 2:
+                    raise _Fault(f"is of another network, without weights and biases of layer {layer.name}")
+                for what, blob, shape in zip(("weights", "biases"), blobs[layer.name], shapes, strict=True):
+                    _check_shape(f"{what} of layer {layer.name}", blob, shape)
+                channels[layer.top] = outputs
+    return channels
+
+
+def _check_shape(what: str, blob: Blob, shape: tuple[int, ...]) -> None:
+    needed, there = ("×".join(map(str, dims[:8])) for dims in (shape, blob.shape))
+    if (1, 1, 1, *blob.shape)[-4:] != (1, 1, 1, *shape)[-4:]:  # older files say 1×1×1×64 for 64 biases
+        raise _Fault(f"is of another network, whose {what} are {there} and not {needed}")
+    if sum(piece.size for piece in blob.data) != 4 * math.prod(shape):
+        raise _Fault(f"has not all {needed} {what}")
+
+
+def _node(layer: Layer, inputs: list[str]) -> list:
+    """A layer in ONNX; its result has its name."""
+    pieces = [piece for name in inputs for piece in _field(1, name)]
+    pieces += _field(2, layer.name) + _field(3, layer.name) + _field(4, ONNX_OPS[layer.type])
+    numbers = layer.numbers
+    if layer.type in NUMBERS:
+        pieces += _attribute("kernel_shape", [numbers["kernel_size"]] * 2)
+        pieces += _attribute("strides", [numbers["stride"]] * 2)
+    if layer.type == "Convolution":
+        pieces += _attribute("pads", [numbers["pad"]] * 4)
+    elif layer.type == "Pooling":
+        pieces += _attribute("ceil_mode", 1)  # Caffe keeps the last odd row and column
+    elif layer.type == "Concat":
+        pieces += _attribute("axis", 1)
+    return _field(1, *pieces)
+
+
+def _attribute(name: str, value: int | list[int]) -> list:
+    if isinstance(value, int):
+        return _field(5, *_field(1, name), *_field(3, value), *_field(20, ATTRIBUTE_INT))
+    numbers = [piece for number in value for piece in _field(8, number)]
+    return _field(5, *_field(1, name), *numbers, *_field(20, ATTRIBUTE_INTS))
+
+
+def _tensor(name: str, shape: list[int], data: list[np.ndarray]) -> list:
+    """A node's constant input; the values stay where they are."""
+    dims = [piece for dim in shape for piece in _field(1, dim)]
+    return _field(5, *dims, *_field(2, FLOAT), *_field(8, name), *_field(9, *data))
+
+
+def _value_info(name: str, shape: list[int | str]) -> list:
+    """What the graph takes or gives; a size that is free has a name instead."""
+    dims = [piece for dim in shape for piece in _field(1, *_field(1 if isinstance(dim, int) else 2, dim))]
+    return _field(1, name) + _field(2, *_field(1, *_field(1, FLOAT), *_field(2, *dims)))
+
+
+def _field(number: int, *content) -> list:
+    """A protobuf field, in pieces that are copied together only at the end: of a whole number, a text, or of pieces."""
+    if isinstance(content[0], int):
+        return [_varint(number << 3 | VARINT) + _varint(content[0])]
+    pieces = [piece.encode() if isinstance(piece, str) else piece for piece in content]
+    return [_varint(number << 3 | LENGTH) + _varint(sum(len(piece) for piece in pieces)), *pieces]
+
+
+def _varint(value: int) -> bytes:
+    low, rest = value & 127, value >> 7
+    return bytes([low | 128]) + _varint(rest) if rest else bytes([low])

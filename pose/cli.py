@@ -1,0 +1,202 @@
+"""What both commands share: options, output names, windows, and how an error reaches the person.
+
+Imports nothing heavy, so that --help and a mistyped option answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from . import PoseError
+
+PROJECT = Path(__file__).parent.parent  # the defaults' Input/ and Output/ lie here, wherever the person stands
+STAGES = range(1, 7)
+BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with a mistake said in one line."""
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: {message}; see --help.\n")
+
+
+def make_parser(description: str) -> Parser:
+    parser = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
+    add = parser.add_argument
+    add("--mode", type=str.upper, choices=["COCO", "MPI"], default="COCO", help="18 or 15 keypoints")
+    add("--device", type=str.lower, choices=["cpu", "gpu"], default="cpu", help="gpu: CUDA, else OpenCL")
+    networks = ["auto", "openpose", "mobilenet"]
+    network_help = "auto: OpenPose's where its weights are, else the small one"
+    add("--network", type=str.lower, choices=networks, default="auto", help=network_help)
+    size_help = "network input; -1 for one side keeps the aspect ratio; auto: the network's own"
+    add("--net_resolution", type=net_resolution, metavar="WxH", default="auto", help=size_help)
+    add("--model_folder", type=Path, metavar="DIR", default=PROJECT / "pose", help="where getModels.sh put the weights")
+    add("--stages", type=int, choices=STAGES, default=STAGES[-1], help="stop OpenPose's networks early: faster")
+    people_help = "-1: everyone; 1: only the main person"
+    add("--number_people_max", type=people_count, metavar="N", default=-1, help=people_help)
+    threshold_help = "keypoints that score less are neither drawn nor written"
+    add("--threshold", type=share, metavar="T", default=0.1, help=threshold_help)
+    add("--output_dir", type=Path, metavar="DIR", default=PROJECT / "Output", help="where results go")
+    add("--write_json", action="store_true", help="also write OpenPose JSON")
+    add("--background", choices=list(BACKGROUNDS), default="photo", help="what the skeleton is drawn on")
+    add("--no_display", action="store_true", help="open no windows")
+    return parser
+
+
+def net_resolution(text: str) -> tuple[int, int] | None:
+    """WxH, from 16 to 4096 each; one may be -1. auto is None."""
+    if text == "auto":
+        return None
+    try:
+        w, h = (int(side) for side in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WxH, such as 368x368 or -1x256") from None
+    if any(side != -1 and not 16 <= side <= 4096 for side in (w, h)) or w == h == -1:
+        raise argparse.ArgumentTypeError(f"{text!r}: each side goes from 16 to 4096, and one may be -1")
+    return w, h
+
+
+def people_count(text: str) -> int:
+    if not text.removeprefix("-").isdecimal() or (int(text) < 1 and int(text) != -1):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither -1 (everyone) nor a whole number from 1")
+    return int(text)
+
+
+def frame_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def last_frame(text: str) -> int:
+    return -1 if text == "-1" else frame_number(text)
+
+
+def frame_step(text: str) -> int:
+    if frame_number(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def run(main: Callable[[], int]) -> int:
+    """main's exit code; a person's mistake is one sentence on stderr and 1, Ctrl-C 130, SIGTERM 143."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are ours to say; OpenCV's lines name its sources
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    stopped_by = signal.SIGINT
+
+    def stop(number: int, _: object) -> None:
+        nonlocal stopped_by
+        stopped_by = number
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        return main()
+    except PoseError as error:
+        return complain(str(error))
+    except ModuleNotFoundError as error:
+        return complain(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
+    except MemoryError:
+        return complain("Not enough memory; try a smaller --net_resolution or picture.")
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 128 + stopped_by
+    except BrokenPipeError:  # the reader of our output has gone, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def complain(sentence: str) -> int:
+    print(f"Error: {sentence}", file=sys.stderr)
+    return 1
+
+
+def find_files(names: Iterable[str], suffixes: tuple[str, ...]) -> list[Path]:
+    """The files that paths, folders and patterns name, in order, each once; PoseError where one names none."""
+    files: dict[Path, None] = {}
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
+            if not found:
+                raise PoseError(f"The folder {path} holds no picture ({', '.join(suffixes)}).")
+        elif path.exists():
+            found = [path]
+        else:
+            found = sorted(Path(match) for match in glob.glob(name))
+            if not found:
+                raise PoseError(f"{path} is not there; check the path.")
+        files |= dict.fromkeys(found)
+    return list(files)
+
+
+def refuse_collisions(outputs: Iterable[tuple[Path, Path]]) -> None:
+    """PoseError where two inputs would write one file: outputs are (input, output)."""
+    writer: dict[str, Path] = {}
+    for source, output in outputs:
+        other = writer.setdefault(str(output).casefold(), source)  # some file systems fold case
+        if other != source:
+            raise PoseError(f"{other} and {source} would both write {output.name}; rename one of them.")
+
+
+def can_display(no_display: bool) -> bool:
+    """Whether windows can open. Asked before OpenCV is: with no display Qt ends the whole process."""
+    if no_display or (sys.platform.startswith("linux") and not (os.getenv("DISPLAY") or os.getenv("WAYLAND_DISPLAY"))):
+        return False
+    import cv2
+
+    return "GUI:                           NONE" not in cv2.getBuildInformation()
+
+
+def show(pictures: dict, name: str) -> None:
+    """Windows with the pictures, until a key is pressed or one is closed."""
+    import cv2
+
+    titles = [f"{title}, {name}" for title in pictures]
+    for title, picture in zip(titles, pictures.values(), strict=True):
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.imshow(title, picture)
+    while cv2.waitKey(100) < 0 and all(cv2.getWindowProperty(t, cv2.WND_PROP_VISIBLE) >= 1 for t in titles):
+        pass
+    cv2.destroyAllWindows()
+
+
+def show_frame(picture, title: str) -> bool:
+    """Show a clip's frame; False once q or Esc was pressed."""
+    import cv2
+
+    cv2.imshow(title, picture)
+    return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
+
+
+def describe(network, why: str) -> str:
+    """One line: what runs, where, and under which licence."""
+    import cv2
+
+    model = network.model
+    return f"{model.name} ({why}; {model.licence}) on {network.device_name}, OpenCV {cv2.__version__}"
+
+
+def show_path(path: Path) -> str:
+    """The path as short as it is clear from where the person stands."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,101 @@
+"""Results to files, complete or not at all: pictures and OpenPose's JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from . import PoseError
+
+UNUSED = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
+UNUSED_3D = ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")
+JPEG_QUALITY = 95
+
+
+def people_to_json(people: np.ndarray, ids: list[int] | None = None) -> str:
+    """OpenPose's JSON (version 1.3) of people (N, K, 3). ids: -1, which is "without identity", where there are none."""
+    entries = [
+        {
+            "person_id": [ids[number] if ids else -1],
+            "pose_keypoints_2d": [rounded(value) for value in person.ravel().tolist()],
+            **{key: [] for key in UNUSED + UNUSED_3D},
+        }
+        for number, person in enumerate(people)
+    ]
+    return json.dumps({"version": 1.3, "people": entries}, separators=(",", ":"))
+
+
+def rounded(value: float) -> float | int:
+    """Six significant digits, and no decimal point on whole numbers, as OpenPose writes them."""
+    number = float(f"{value:.6g}")
+    return int(number) if number.is_integer() else number
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Where to write, beside `path`; it takes the name `path` when the block ends well and is gone when not.
+
+    With Ctrl-C what was done is kept, as NAME-partial. PoseError where it cannot be written.
+    """
+    part = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+        except KeyboardInterrupt:
+            if part.exists():
+                replace(part, partial_name(path))
+            raise
+        replace(part, path)
+    except OSError as error:
+        raise PoseError(f"Cannot write {path}: {error.strerror or error}; choose another --output_dir.") from error
+    finally:
+        with contextlib.suppress(OSError):  # the folder may be gone or read-only by now: said above
+            remove(part)
+
+
+def partial_name(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-partial{path.suffix}")
+
+
+def replace(part: Path, path: Path) -> None:
+    """Give a finished file or folder its final name, in place of what stood there."""
+    if part.is_dir():
+        remove(path)
+    os.replace(part, path)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def save_picture(path: Path, picture: np.ndarray) -> None:
+    encoded, data = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not encoded:
+        raise PoseError(f"OpenCV cannot encode {path}; it may be too large a picture for {path.suffix}.")
+    with writing(path) as part:
+        part.write_bytes(data.tobytes())
+
+
+def save_text(path: Path, text: str) -> None:
+    with writing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def clip_json(folder: Path) -> Iterator[Callable[[int, str], None]]:
+    """A function of (frame number, JSON) that fills `folder`, which appears when complete, named after the clip."""
+    stem = folder.name.removesuffix("_json")
+    with writing(folder) as part:
+        part.mkdir()
+        yield lambda number, text: (part / f"{stem}_{number:012}_keypoints.json").write_text(text, "utf-8") and None

@@ -1,0 +1,164 @@
+"""Networks: which one, its files, where it runs, and a picture in, Maps out.
+
+The only file that knows that the networks differ.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from . import PoseError, caffe
+from .maps import Maps, fit
+from .skeletons import COCO, MPI, Skeleton
+
+PROTOTXT_FOLDER = Path(__file__).parent
+STAGES = 6  # of every network here; each stage looks again at what the one before said
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network as it was trained."""
+
+    name: str
+    skeleton: Skeleton
+    weights: str  # below the model folder
+    prototxt: str | None  # below this package; None: the weights hold the graph
+    scale: float  # the network sees scale · (value − mean), blue, green, red
+    mean: float
+    net_wh: tuple[int, int]  # default --net_resolution: the longer side has this length
+    licence: str
+
+
+# OpenPose feeds its Caffe networks x/256 − 0.5 (its imageToCaffeInput); mobilenet_thin takes the bytes as they are.
+OPENPOSE_LICENCE = "non-commercial research only"
+MODELS = {
+    ("COCO", "openpose"): Model(
+        name="OpenPose COCO",
+        skeleton=COCO,
+        weights="coco/pose_iter_440000.caffemodel",
+        prototxt="coco/pose_deploy_linevec.prototxt",
+        scale=1 / 256,
+        mean=128,
+        net_wh=(368, 368),
+        licence=OPENPOSE_LICENCE,
+    ),
+    ("MPI", "openpose"): Model(
+        name="OpenPose MPI",
+        skeleton=MPI,
+        weights="mpi/pose_iter_160000.caffemodel",
+        prototxt="mpi/pose_deploy_linevec.prototxt",
+        scale=1 / 256,
+        mean=128,
+        net_wh=(368, 368),
+        licence=OPENPOSE_LICENCE,
+    ),
+    ("COCO", "mobilenet"): Model(
+        name="mobilenet_thin",
+        skeleton=COCO,
+        weights="mobilenet/graph_opt.pb",
+        prototxt=None,
+        scale=1.0,
+        mean=0,
+        net_wh=(368, 368),
+        licence="Apache-2.0",
+    ),
+}
+
+
+def choose_model(mode: str, network: str, model_folder: Path) -> tuple[Model, str]:
+    """The network for --mode and --network, and why in a few words; PoseError where its weights are missing."""
+    names = ["openpose", "mobilenet"] if network == "auto" else [network]
+    candidates = [MODELS[mode, name] for name in names if (mode, name) in MODELS]
+    if not candidates:
+        raise PoseError(f"--network {network} has no {mode} keypoints; use --mode COCO or --network openpose.")
+    for model in candidates:
+        if (model_folder / model.weights).exists():
+            if network != "auto":
+                return model, "as asked"
+            return model, "its weights are here" if model is candidates[0] else "OpenPose's weights are not here"
+    fetch_names = " or ".join(f"./getModels.sh {model.weights.split('/')[0]}" for model in reversed(candidates))
+    raise PoseError(
+        f"The weights for --mode {mode} are not in {model_folder}; fetch them once with {fetch_names}, "
+        "or say where they are with --model_folder."
+    )
+
+
+def choose_device(device: str) -> tuple[int, int, str]:
+    """OpenCV's backend and target for cpu or gpu, and what to call it; PoseError where no GPU can be used."""
+    if device == "cpu":
+        return cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU"
+    cuda_targets = cv2.dnn.getAvailableTargets(cv2.dnn.DNN_BACKEND_CUDA)
+    if cv2.dnn.DNN_TARGET_CUDA in cuda_targets:
+        return cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA, "GPU (CUDA)"
+    if cv2.ocl.haveOpenCL():
+        opencl = cv2.ocl.Device.getDefault()
+        if opencl.type() & cv2.ocl.Device_TYPE_GPU or os.environ.get("OPENCV_DNN_OPENCL_ALLOW_ALL_DEVICES") == "1":
+            return cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_OPENCL, f"OpenCL ({opencl.name().strip()})"
+    raise PoseError(
+        "--device gpu: this OpenCV finds neither CUDA (pip's opencv-python has none: it takes a build with "
+        "WITH_CUDA=ON) nor an OpenCL GPU (install its driver); use --device cpu."
+    )
+
+
+def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn.Net:
+    """The network in OpenCV's hands, with Caffe's importer where it has one, else as ONNX."""
+    path = model_folder / model.weights
+    # OpenCV 5's new engine is the faster one and runs on the CPU only.
+    engine = {} if on_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC") else {"engine": cv2.dnn.ENGINE_CLASSIC}
+    try:
+        if model.prototxt is None:
+            return cv2.dnn.readNetFromTensorflow(caffe.open_weights(path), **engine)
+        prototxt = PROTOTXT_FOLDER / model.prototxt
+        if hasattr(cv2.dnn, "readNetFromCaffe"):
+            return cv2.dnn.readNetFromCaffe(*caffe.caffe_model(prototxt, path, stages))
+        return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages), **engine)
+    except cv2.error as error:
+        raise PoseError(
+            f"{path} is damaged: OpenCV cannot read it; fetch it again with ./getModels.sh {path.parent.name}."
+        ) from error
+
+
+class Network:
+    """Call it with a picture; it answers with Maps."""
+
+    def __init__(
+        self,
+        model: Model,
+        model_folder: Path,
+        device: str = "cpu",
+        net_wh: tuple[int, int] | None = None,
+        stages: int = STAGES,
+    ) -> None:
+        if model.prototxt is None and stages != STAGES:
+            raise PoseError(f"--stages goes with OpenPose's networks, not with {model.name}; leave it out.")
+        backend, target, self.device_name = choose_device(device)
+        self.model, self.skeleton = model, model.skeleton
+        self.net_wh = net_wh or model.net_wh
+        self.net = load(model, model_folder, stages, on_cpu=target == cv2.dnn.DNN_TARGET_CPU)
+        if target != cv2.dnn.DNN_TARGET_CPU:  # the CPU is where a network runs unasked
+            self.net.setPreferableBackend(backend)
+            self.net.setPreferableTarget(target)
+
+    def __call__(self, picture: np.ndarray, box: tuple[int, int, int, int] | None = None) -> Maps:
+        """Maps of a picture, (H, W, 3) uint8 blue, green, red, or of a box (x, y, width, height) inside it."""
+        how = fit((picture.shape[1], picture.shape[0]), self.net_wh, box)
+        mean = (self.model.mean,) * 3
+        self.net.setInput(cv2.dnn.blobFromImage(how.cut(picture), self.model.scale, mean=mean))
+        try:
+            values = self.net.forward()[0]
+        except cv2.error as error:
+            raise PoseError(
+                f"{self.model.name} failed at {how.size_wh[0]}x{how.size_wh[1]} on {self.device_name}: "
+                f"{error.err or 'unknown error'}; try another --net_resolution or --device cpu."
+            ) from error
+        if values.shape[0] != self.skeleton.channels:
+            raise PoseError(
+                f"{self.model.weights} gives {values.shape[0]} maps where {self.model.name} has "
+                f"{self.skeleton.channels}; fetch it again with ./getModels.sh."
+            )
+        return how.maps(values)

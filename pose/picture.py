@@ -1,0 +1,39 @@
+"""Photo files in: whatever the format, a picture as a person sees it, (H, W, 3) uint8, blue, green, red."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from . import PoseError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+JPEG_START = b"\xff\xd8"
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture file as (H, W, 3) uint8; EXIF turns are applied, what is see-through lies on white."""
+    try:
+        data = np.fromfile(path, np.uint8)  # and not cv2.imread, which cannot open every name on Windows
+    except OSError as error:
+        raise PoseError(f"Cannot read {path}: {error.strerror}; check --image_file.") from error
+    if not data.size:
+        raise PoseError(f"{path} is empty; give a picture file.")
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        layers = None if data[:2].tobytes() == JPEG_START else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise PoseError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG.") from error
+    if picture is None:
+        raise PoseError(f"{path} is not a picture, or is damaged; give a {', '.join(SUFFIXES)} file.")
+    if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.shape[:2] == picture.shape[:2]:
+        return on_white(picture, layers[:, :, 3])
+    return picture
+
+
+def on_white(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The picture laid on white where alpha (H, W), of any integer type, lets it through."""
+    opacity = (alpha.astype(np.float32) / np.iinfo(alpha.dtype).max)[:, :, None]
+    return np.rint(picture * opacity + 255 * (1 - opacity)).astype(np.uint8)

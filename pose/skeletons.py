@@ -1,0 +1,124 @@
+"""COCO and MPI: keypoint names, limbs, the channels of their part affinity fields, colours.
+
+The numbers are OpenPose's (its pose output documentation and the COCO and MPI models' part tables). No keypoint
+number stands anywhere else in the package.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limb:
+    """Two keypoints that a part affinity field joins; the field points from start to end."""
+
+    start: int
+    end: int
+    fields: tuple[int, int]  # channels of the field's x and y in the network's output
+    drawn: bool = True  # False: only helps to tell which keypoints belong together
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The body as a network sees it. Checked when made: a wrong table raises ValueError."""
+
+    name: str
+    keypoints: tuple[str, ...]
+    limbs: tuple[Limb, ...]
+    peak_threshold: float  # a heatmap's local maximum below it is no keypoint candidate
+    field_threshold: float  # a sample of a field counts for a limb above it
+
+    def __post_init__(self) -> None:
+        first = len(self.keypoints) + 1  # the heatmaps and the background come before the fields
+        channels = sorted(channel for limb in self.limbs for channel in limb.fields)
+        if channels != list(range(first, first + 2 * len(self.limbs))):
+            raise ValueError(f"{self.name}: the fields' channels must be {first} onwards, each once, not {channels}")
+        if any(not 0 <= k < len(self.keypoints) for limb in self.limbs for k in (limb.start, limb.end)):
+            raise ValueError(f"{self.name}: a limb names a keypoint that is not there")
+        if len(set(self.keypoints)) != len(self.keypoints):
+            raise ValueError(f"{self.name}: two keypoints have one name")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's output: keypoints, background, two for each limb's field."""
+        return len(self.keypoints) + 1 + 2 * len(self.limbs)
+
+    @property
+    def drawn_limbs(self) -> tuple[Limb, ...]:
+        return tuple(limb for limb in self.limbs if limb.drawn)
+
+    @property
+    def mirrored(self) -> tuple[int, ...]:
+        """For each keypoint the one that takes its place in a mirrored picture: left for right."""
+        swap = {"R": "L", "L": "R"}
+        other = {name: swap[name[0]] + name[1:] if name[0] in swap else name for name in self.keypoints}
+        return tuple(self.keypoints.index(other[name]) for name in self.keypoints)
+
+
+def rainbow(count: int) -> tuple[tuple[int, int, int], ...]:
+    """`count` colours (blue, green, red; 0–255) once around the colour circle, red first."""
+    hues = (colorsys.hsv_to_rgb(i / count, 1.0, 1.0) for i in range(count))
+    return tuple((round(255 * b), round(255 * g), round(255 * r)) for r, g, b in hues)
+
+
+# Thresholds: COCO's are Lightweight OpenPose's 0.1 and OpenPose's 0.05; MPI's are OpenPose's of its 4-stage network.
+COCO = Skeleton(
+    name="COCO",
+    keypoints=(
+        *("Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "RHip"),
+        *("RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar"),
+    ),
+    limbs=(
+        Limb(1, 2, (31, 32)),
+        Limb(1, 5, (39, 40)),
+        Limb(2, 3, (33, 34)),
+        Limb(3, 4, (35, 36)),
+        Limb(5, 6, (41, 42)),
+        Limb(6, 7, (43, 44)),
+        Limb(1, 8, (19, 20)),
+        Limb(8, 9, (21, 22)),
+        Limb(9, 10, (23, 24)),
+        Limb(1, 11, (25, 26)),
+        Limb(11, 12, (27, 28)),
+        Limb(12, 13, (29, 30)),
+        Limb(1, 0, (47, 48)),
+        Limb(0, 14, (49, 50)),
+        Limb(14, 16, (53, 54)),
+        Limb(0, 15, (51, 52)),
+        Limb(15, 17, (55, 56)),
+        Limb(2, 16, (37, 38), drawn=False),
+        Limb(5, 17, (45, 46), drawn=False),
+    ),
+    peak_threshold=0.1,
+    field_threshold=0.05,
+)
+
+MPI = Skeleton(
+    name="MPI",
+    keypoints=(
+        *("Head", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist"),
+        *("RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Chest"),
+    ),
+    limbs=(
+        Limb(0, 1, (16, 17)),
+        Limb(1, 2, (18, 19)),
+        Limb(2, 3, (20, 21)),
+        Limb(3, 4, (22, 23)),
+        Limb(1, 5, (24, 25)),
+        Limb(5, 6, (26, 27)),
+        Limb(6, 7, (28, 29)),
+        Limb(1, 14, (30, 31)),
+        Limb(14, 8, (32, 33)),
+        Limb(8, 9, (34, 35)),
+        Limb(9, 10, (36, 37)),
+        Limb(14, 11, (38, 39)),
+        Limb(11, 12, (40, 41)),
+        Limb(12, 13, (42, 43)),
+    ),
+    peak_threshold=0.3,
+    field_threshold=0.01,
+)
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (COCO, MPI)}

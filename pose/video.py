@@ -1,0 +1,153 @@
+"""Clips in and out, each in a thread of its own, so that the network never waits for a disk."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from . import PoseError
+from .export import writing
+
+QUEUE_LENGTH = 8  # frames that may wait before or behind the network
+USUAL_FPS = 30.0  # for sources that do not tell theirs
+CODEC = "mp4v"  # MPEG-4 part 2, which every OpenCV wheel can write
+TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
+class Source:
+    """A clip's frames: iterate for (frame number, frame). `name` is a path, a camera's number or an address."""
+
+    def __init__(self, name: str, first: int = 0, last: int = -1, step: int = 1, rotate: int = 0) -> None:
+        self.name, self.first, self.last, self.step, self.rotate = name, first, last, step, rotate
+        self.capture = open_capture(name)
+        told = self.capture.get(cv2.CAP_PROP_FPS)
+        self.source_fps = told if 0 < told < 1000 else USUAL_FPS
+        self.fps = self.source_fps / step
+        self.fps_guessed = self.source_fps != told
+        self.frames_told = int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT))  # a container's estimate; 0: not known
+        self.frames_read = 0
+        self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+
+    def __enter__(self) -> Source:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.queue.get_nowait()
+        self.thread.join(timeout=5)
+        self.capture.release()
+
+    def __len__(self) -> int:
+        """How many frames to expect; 0 where the source does not tell."""
+        if self.frames_told <= 0:
+            return 0
+        end = self.frames_told if self.last < 0 else min(self.frames_told, self.last + 1)
+        return max(0, -(-(end - self.first) // self.step))
+
+    def read(self) -> None:
+        number = -1
+        while not self.stopping.is_set() and (self.last < 0 or number < self.last) and self.capture.grab():
+            number += 1
+            if number < self.first or (number - self.first) % self.step:
+                continue
+            ok, frame = self.capture.retrieve()
+            if not ok:
+                continue
+            self.put((number, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
+        self.put(None)
+
+    def put(self, item: tuple[int, np.ndarray] | None) -> None:
+        while not self.stopping.is_set():
+            with contextlib.suppress(queue.Full):
+                self.queue.put(item, timeout=0.1)
+                return
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        while (item := self.queue.get()) is not None:
+            self.frames_read += 1
+            yield item
+
+
+def open_capture(name: str) -> cv2.VideoCapture:
+    """An opened capture of a path, a camera's number or an address; PoseError where there is no clip in it."""
+    is_camera, is_address = name.isdecimal(), "://" in name
+    if not is_camera and not is_address:
+        path = Path(name)
+        if path.is_dir():
+            raise PoseError(f"{path} is a folder; give one clip with --video_file.")
+        if "%" not in name and not path.exists():
+            raise PoseError(f"{path} is not there; check --video_file.")
+        if "%" not in name and path.is_file() and not path.stat().st_size:
+            raise PoseError(f"{path} is empty; give a clip.")
+    capture = cv2.VideoCapture(int(name) if is_camera else name)
+    if not capture.isOpened():
+        what = f"Camera {name} does not answer" if is_camera else f"{name} is not a clip that OpenCV can play"
+        raise PoseError(f"{what}; check --video_file.")
+    return capture
+
+
+class Sink:
+    """A clip to write. It takes its final name when complete; after Ctrl-C, what was done is NAME-partial."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.path, self.fps = path, fps
+        self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
+        self.writer: cv2.VideoWriter | None = None
+        self.failed: str | None = None
+        self.exits = contextlib.ExitStack()
+
+    def __enter__(self) -> Sink:
+        self.part = self.exits.enter_context(writing(self.path))
+        self.thread = threading.Thread(target=self.drain, daemon=True)
+        self.thread.start()
+        return self
+
+    def write(self, frame: np.ndarray) -> None:
+        """Queue a frame (H, W, 3); all are of the first one's size. An odd side grows by one: codecs want even ones."""
+        if self.failed:
+            raise PoseError(self.failed)
+        self.queue.put(frame)
+
+    def drain(self) -> None:
+        while (frame := self.queue.get()) is not None:
+            if self.failed:
+                continue  # so that nobody waits for room in the queue
+            h, w = frame.shape[:2]
+            if w % 2 or h % 2:
+                frame = cv2.copyMakeBorder(frame, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
+            if self.writer is None:
+                size_wh = frame.shape[1], frame.shape[0]
+                self.writer = cv2.VideoWriter(str(self.part), cv2.VideoWriter_fourcc(*CODEC), self.fps, size_wh)
+                if not self.writer.isOpened():
+                    self.failed = f"OpenCV cannot write {self.path} ({size_wh[0]}x{size_wh[1]}, {self.fps:g} fps)."
+                    continue
+            self.writer.write(frame)
+
+    def __exit__(self, *error: object) -> None:
+        self.queue.put(None)
+        self.thread.join()
+        if self.writer is not None:
+            self.writer.release()
+        failure = PoseError(self.failed) if self.failed and error[0] is None else None
+        self.exits.__exit__(*((PoseError, failure, None) if failure else error))
+        if failure:
+            raise failure
+
+
+def progress(source: Source) -> tqdm:
+    """The source with a progress bar: frames, rate, time left; a line now and then where nobody watches."""
+    watched = sys.stderr.isatty()
+    return tqdm(source, total=len(source) or None, unit=" frames", mininterval=0.1 if watched else 10, leave=watched)

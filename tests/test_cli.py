@@ -1,0 +1,119 @@
+import signal
+
+import pytest
+
+from pose import PoseError, cli
+
+
+@pytest.fixture
+def parser():
+    return cli.make_parser("A test.")
+
+
+def test_defaults(parser):
+    args = parser.parse_args([])
+    assert (args.mode, args.device, args.network, args.net_resolution, args.stages) == ("COCO", "cpu", "auto", None, 6)
+    assert (args.number_people_max, args.threshold, args.background) == (-1, 0.1, "photo")
+    assert (args.model_folder, args.output_dir) == (cli.PROJECT / "pose", cli.PROJECT / "Output")
+    assert not args.write_json
+    assert not args.no_display
+
+
+def test_letter_case_does_not_matter(parser):
+    args = parser.parse_args(["--mode", "mpi", "--device", "CPU", "--network", "MobileNet"])
+    assert (args.mode, args.device, args.network) == ("MPI", "cpu", "mobilenet")
+
+
+@pytest.mark.parametrize(("text", "size"), [("368x368", (368, 368)), ("-1x256", (-1, 256)), ("320X-1", (320, -1))])
+def test_net_resolution(parser, text, size):
+    assert parser.parse_args([f"--net_resolution={text}"]).net_resolution == size
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--mode BODY_25",
+        "--device tpu",
+        "--network vgg",
+        "--net_resolution 368",
+        "--net_resolution 0x0",
+        "--net_resolution=-1x-1",
+        "--net_resolution 5x368",
+        "--net_resolution 99999x368",
+        "--net_resolution axb",
+        "--threshold 1.5",
+        "--threshold -0.1",
+        "--threshold nan",
+        "--threshold low",
+        "--number_people_max 0",
+        "--number_people_max=-2",
+        "--number_people_max 1.5",
+        "--stages 7",
+        "--stages 0",
+        "--background green",
+        "--treshold 0.1",
+        "photo.jpg",
+    ],
+)
+def test_a_mistyped_option_is_one_line_and_2(parser, options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(options.split())
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "--help" in said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (PoseError("The cat is not a person; take another."), 1, "Error: The cat is not a person; take another.\n"),
+        (ModuleNotFoundError(name="cv2"), 1, "Error: The Python package cv2 is missing; run: pip install -r req"),
+        (MemoryError(), 1, "Error: Not enough memory"),
+        (KeyboardInterrupt(), 130, "Stopped.\n"),
+    ],
+)
+def test_how_an_error_reaches_the_person(error, code, says, capsys):
+    def main():
+        raise error
+
+    assert cli.run(main) == code
+    assert capsys.readouterr().err.startswith(says)
+
+
+def test_sigterm_stops_like_ctrl_c_but_says_143():
+    assert cli.run(lambda: signal.raise_signal(signal.SIGTERM)) == 143
+
+
+def test_files_folders_and_patterns(tmp_path):
+    for name in ("b.png", "a.JPG", "notes.txt", "c[1].png"):
+        (tmp_path / name).touch()
+    find = lambda *names: [path.name for path in cli.find_files([str(tmp_path / n) for n in names], (".png", ".jpg"))]  # noqa: E731
+    assert find(".") == ["a.JPG", "b.png", "c[1].png"]
+    assert find("notes.txt") == ["notes.txt"]
+    assert find("*.png") == ["b.png", "c[1].png"]
+    assert find("c[1].png") == ["c[1].png"]
+    assert find("b.png", ".", "b.png") == ["b.png", "a.JPG", "c[1].png"]
+
+
+def test_paths_that_name_nothing(tmp_path):
+    with pytest.raises(PoseError, match="is not there"):
+        cli.find_files([str(tmp_path / "*.png")], (".png",))
+    with pytest.raises(PoseError, match="holds no picture"):
+        cli.find_files([str(tmp_path)], (".png",))
+
+
+def test_two_inputs_for_one_result(tmp_path):
+    cli.refuse_collisions([(tmp_path / "a.png", tmp_path / "o1"), (tmp_path / "b.png", tmp_path / "o2")])
+    with pytest.raises(PoseError, match="both write"):
+        cli.refuse_collisions([(tmp_path / "a.png", tmp_path / "A.json"), (tmp_path / "a.jpg", tmp_path / "a.json")])
+
+
+def test_no_windows_without_a_display(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert not cli.can_display(no_display=False)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert not cli.can_display(no_display=True)

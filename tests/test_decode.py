@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from painting import paint, standing
+
+from pose.decode import find_peaks, find_people
+from pose.skeletons import COCO, MPI, SKELETONS
+
+CELL = 8
+
+
+def assert_same_people(found, expected, within):
+    assert len(found) == len(expected)
+    for person in expected:
+        errors = [np.abs(other[:, :2] - person).max() for other in found]
+        assert min(errors) < within, f"nearest person is {min(errors):.2f} px off"
+    assert (found[:, :, 2] > 0).all()
+
+
+@pytest.mark.parametrize("name", ["COCO", "MPI"])
+@pytest.mark.parametrize("shift", [(0, 0), (1.7, 3.1), (3.9, 5.5), (6.2, 7.9)])
+def test_one_person_to_a_tenth_of_a_cell(name, shift):
+    truth = standing(name, at=np.add((60, 50), shift), scale=1.3)
+    people = find_people(paint(name, [truth], (46, 46)), SKELETONS[name])
+    assert people.dtype == np.float32
+    assert people.shape == (1, len(truth), 3)
+    assert_same_people(people, [truth], within=0.1 * CELL)
+
+
+@pytest.mark.parametrize("name", ["COCO", "MPI"])
+def test_three_people_each_their_own(name):
+    truth = [standing(name, at=(x, 40), scale=s) for x, s in ((20, 1.0), (130, 1.2), (260, 0.9))]
+    people = find_people(paint(name, truth, (46, 46)), SKELETONS[name])
+    assert_same_people(people, truth, within=0.2 * CELL)
+
+
+def test_people_who_stand_close_are_not_mixed():
+    truth = [standing("COCO", at=(60, 40)), standing("COCO", at=(100, 60))]
+    people = find_people(paint("COCO", truth, (46, 46)), COCO)
+    assert_same_people(people, truth, within=0.5 * CELL)
+
+
+def test_the_way_back_goes_through_scale_and_offset():
+    truth = standing("COCO", at=(300, 200), scale=2.5)
+    people = find_people(paint("COCO", [truth], (46, 46), cell=16.0, offset=(200, 100)), COCO)
+    assert_same_people(people, [truth], within=1.6)
+
+
+def test_strongest_first_and_number_people_max():
+    small, large = standing("COCO", at=(20, 40), scale=0.7), standing("COCO", at=(150, 40), scale=1.4)
+    maps = paint("COCO", [small, large], (46, 46))
+    people = find_people(maps, COCO)
+    assert np.ptp(people[0, :, 1]) > np.ptp(people[1, :, 1])
+    only = find_people(maps, COCO, number_people_max=1)
+    assert np.array_equal(only, people[:1])
+
+
+def test_a_small_passer_by_with_stronger_peaks_is_not_the_main_person():
+    large = paint("COCO", [standing("COCO", at=(150, 20), scale=1.6)], (46, 46), peak=0.6)
+    small = paint("COCO", [standing("COCO", at=(20, 40), scale=0.6)], (46, 46), peak=1.0)
+    large.values[:] = np.where(np.abs(small.values) > np.abs(large.values), small.values, large.values)
+    (main,) = find_people(large, COCO, number_people_max=1)
+    assert np.ptp(main[:, 1]) > 250
+
+
+def test_nobody():
+    maps = paint("COCO", [], (46, 46))
+    assert find_people(maps, COCO).shape == (0, 18, 3)
+    assert find_people(maps, COCO, number_people_max=1).shape == (0, 18, 3)
+
+
+def test_peaks_without_fields_are_nobody():
+    maps = paint("COCO", [standing("COCO", at=(60, 40))], (46, 46))
+    maps.values[19:] = 0
+    assert len(find_people(maps, COCO)) == 0
+
+
+def test_fields_that_run_the_other_way_do_not_join():
+    maps = paint("COCO", [standing("COCO", at=(60, 40))], (46, 46))
+    maps.values[19:] *= -1
+    assert len(find_people(maps, COCO)) == 0
+
+
+def test_two_keypoints_are_no_person():
+    truth = np.full((18, 2), np.nan)
+    truth[[1, 2]] = (100, 100), (140, 100)
+    assert len(find_people(paint("COCO", [truth], (46, 46)), COCO)) == 0
+    truth[3] = (150, 150)
+    assert len(find_people(paint("COCO", [truth], (46, 46)), COCO)) == 1
+
+
+def test_missing_keypoints_are_zero():
+    truth = standing("COCO", at=(60, 40))
+    truth[[4, 10, 16]] = np.nan
+    (person,) = find_people(paint("COCO", [truth], (46, 46)), COCO)
+    assert person[[4, 10, 16]].tolist() == [[0, 0, 0]] * 3
+    assert (np.delete(person, [4, 10, 16], axis=0)[:, 2] > 0).all()
+
+
+def test_the_only_person_gets_what_no_link_reached():
+    truth = standing("COCO", at=(60, 40))
+    maps = paint("COCO", [truth], (46, 46))
+    maps.values[[35, 36]] = 0  # the right wrist's field
+    (person,) = find_people(maps, COCO)
+    assert np.abs(person[4, :2] - truth[4]).max() < 1
+
+
+def test_gaps_are_not_filled_from_far_away_nor_among_several():
+    truth = standing("COCO", at=(60, 40), scale=0.6)
+    truth[4] = (350, 350)
+    maps = paint("COCO", [truth], (46, 46))
+    maps.values[[35, 36]] = 0
+    (person,) = find_people(maps, COCO)
+    assert person[4].tolist() == [0, 0, 0]
+    two = [standing("COCO", at=(20, 40)), standing("COCO", at=(200, 40))]
+    maps = paint("COCO", two, (46, 46))
+    maps.values[[35, 36]] = 0
+    assert find_people(maps, COCO)[:, 4].tolist() == [[0, 0, 0]] * 2
+
+
+def test_threshold():
+    maps = paint("COCO", [standing("COCO", at=(60, 40))], (46, 46), peak=0.5)
+    assert (find_people(maps, COCO, threshold=0.3)[:, :, 2] > 0).all()
+    assert len(find_people(maps, COCO, threshold=0.6)) == 0
+
+
+def test_scores_stay_within_0_and_1():
+    people = find_people(paint("COCO", [standing("COCO", at=(60, 40))], (46, 46), peak=1.2), COCO)
+    assert people[:, :, 2].max() == 1
+
+
+def test_a_plateau_is_one_peak():
+    heatmaps = np.zeros((1, 8, 8), np.float32)
+    heatmaps[0, 2:4, 3:5] = 0.8
+    peaks = find_peaks(heatmaps, 0.1)
+    assert len(peaks.score) == 1
+    assert np.abs(peaks.xy[0] - (3.5, 2.5)).max() <= 0.5
+
+
+def test_a_peak_on_the_border_stays_inside():
+    heatmaps = np.zeros((1, 8, 8), np.float32)
+    heatmaps[0, 0, 0], heatmaps[0, 7, 7] = 0.9, 0.9
+    assert find_peaks(heatmaps, 0.1).xy.tolist() == [[0, 0], [7, 7]]
+
+
+def test_any_numbers_decode_without_failing():
+    rng = np.random.default_rng(1)
+    for shape in [(1, 1), (1, 5), (2, 2), (46, 46)]:
+        maps = paint("MPI", [], (shape[1], shape[0]))
+        maps.values[:] = rng.normal(0, 0.3, maps.values.shape)
+        people = find_people(maps, MPI)
+        assert np.isfinite(people).all()
+        assert (people[people[:, :, 2] == 0] == 0).all()

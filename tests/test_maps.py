@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from pose.maps import Maps, fit
+
+
+def test_a_cells_centre_in_pixels():
+    maps = Maps(np.zeros((1, 10, 10), np.float32), (8, 8), (0, 0), (80, 80))
+    assert maps.to_picture([[0, 0], [1, 2], [2.5, 0]]).tolist() == [[3.5, 3.5], [11.5, 19.5], [23.5, 3.5]]
+
+
+def test_box_and_scale_lead_back_to_the_picture():
+    maps = Maps(np.zeros((1, 10, 10), np.float32), (16, 16), (100, 40), (640, 480))
+    assert maps.to_picture([1, 2]).tolist() == [123.5, 79.5]
+
+
+def test_never_outside_the_picture():
+    maps = Maps(np.zeros((1, 10, 10), np.float32), (8, 8), (0, 0), (50, 60))
+    assert maps.to_picture([[-3, -3], [9, 9]]).tolist() == [[0, 0], [49, 59]]
+
+
+@pytest.mark.parametrize(
+    ("picture_wh", "net_wh", "content_wh", "size_wh"),
+    [
+        ((736, 736), (368, 368), (368, 368), (368, 368)),
+        ((856, 424), (368, 368), (368, 182), (368, 184)),
+        ((424, 856), (368, 368), (182, 368), (184, 368)),
+        ((640, 480), (-1, 240), (320, 240), (320, 240)),
+        ((640, 480), (320, -1), (320, 240), (320, 240)),
+        ((1, 1), (368, 368), (368, 368), (368, 368)),
+        ((5000, 10), (368, 368), (368, 1), (368, 16)),
+        ((100, 100), (370, 370), (370, 370), (376, 376)),
+    ],
+)
+def test_fit_keeps_the_aspect_ratio(picture_wh, net_wh, content_wh, size_wh):
+    how = fit(picture_wh, net_wh)
+    assert (how.content_wh, how.size_wh) == (content_wh, size_wh)
+
+
+@pytest.mark.parametrize("box", [None, (100, 60, 300, 200)])
+@pytest.mark.parametrize("net_wh", [(368, 368), (200, 200), (256, 96)])
+def test_a_spot_is_found_where_it_was(box, net_wh):
+    """A bright disc in the picture; the mean of the network's input over cells leads back to its centre."""
+    picture = np.zeros((333, 517, 3), np.uint8)
+    ys, xs = np.mgrid[:333, :517]
+    centre = np.array([201.3, 133.8])
+    picture[np.hypot(xs - centre[0], ys - centre[1]) < 30] = 255
+    how = fit((517, 333), net_wh, box)
+    seen = how.cut(picture)
+    assert seen.shape == (how.size_wh[1], how.size_wh[0], 3)
+    cells = seen[:, :, 0].reshape(seen.shape[0] // 8, 8, seen.shape[1] // 8, 8).mean((1, 3))
+    maps = how.maps(cells[None].astype(np.float32))
+    cy, cx = np.mgrid[: maps.values.shape[1], : maps.values.shape[2]]
+    weight = maps.values[0] / maps.values[0].sum()
+    found = maps.to_picture([(cx * weight).sum(), (cy * weight).sum()])
+    assert np.abs(found - centre).max() < 1.0
+
+
+def test_cells_in_the_padding_are_cut_away():
+    how = fit((1000, 100), (368, 368))
+    assert how.content_wh == (368, 37)
+    assert how.size_wh == (368, 40)
+    assert how.maps(np.zeros((3, 5, 46))).values.shape == (3, 5, 46)
+    how = fit((1000, 10), (368, 368))
+    assert how.size_wh == (368, 16)
+    assert how.maps(np.zeros((3, 2, 46))).values.shape == (3, 1, 46)

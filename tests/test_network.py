@@ -1,0 +1,161 @@
+import cv2
+import numpy as np
+import pytest
+
+from pose import PoseError
+from pose.cli import PROJECT
+from pose.network import MODELS, Network, choose_device, choose_model
+
+SMALL = MODELS["COCO", "mobilenet"]
+needs_small = pytest.mark.skipif(
+    not (PROJECT / "pose" / SMALL.weights).exists(), reason="needs ./getModels.sh mobilenet"
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model folder in which the named weights lie (empty files)."""
+
+    def make(*names):
+        for mode, name in names:
+            path = tmp_path / MODELS[mode, name].weights
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("mode", "network", "have", "chosen"),
+    [
+        ("COCO", "auto", [("COCO", "openpose"), ("COCO", "mobilenet")], "OpenPose COCO"),
+        ("COCO", "auto", [("COCO", "mobilenet")], "mobilenet_thin"),
+        ("COCO", "mobilenet", [("COCO", "openpose"), ("COCO", "mobilenet")], "mobilenet_thin"),
+        ("MPI", "auto", [("MPI", "openpose"), ("COCO", "mobilenet")], "OpenPose MPI"),
+    ],
+)
+def test_which_network(folder, mode, network, have, chosen):
+    assert choose_model(mode, network, folder(*have))[0].name == chosen
+
+
+def test_it_says_why(folder):
+    assert choose_model("COCO", "auto", folder(("COCO", "mobilenet")))[1] == "OpenPose's weights are not here"
+    assert choose_model("COCO", "mobilenet", folder(("COCO", "mobilenet")))[1] == "as asked"
+
+
+@pytest.mark.parametrize(
+    ("mode", "network", "says"),
+    [
+        ("COCO", "auto", r"getModels.sh mobilenet or ./getModels.sh coco"),
+        ("COCO", "openpose", r"getModels.sh coco"),
+        ("MPI", "auto", r"getModels.sh mpi"),
+        ("MPI", "mobilenet", r"--mode COCO"),
+    ],
+)
+def test_missing_weights_name_the_command_that_fetches_them(tmp_path, mode, network, says):
+    with pytest.raises(PoseError, match=says):
+        choose_model(mode, network, tmp_path)
+
+
+class StandInDevice:
+    """What OpenCV reports of an OpenCL device."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def type(self):
+        return self.kind
+
+    def name(self):
+        return "Stand-in "
+
+
+def report(monkeypatch, cuda=(), opencl=None):
+    monkeypatch.setattr(cv2.dnn, "getAvailableTargets", lambda backend: list(cuda))
+    monkeypatch.setattr(cv2.ocl, "haveOpenCL", lambda: opencl is not None)
+    monkeypatch.setattr(cv2.ocl.Device, "getDefault", staticmethod(lambda: StandInDevice(opencl)))
+    monkeypatch.delenv("OPENCV_DNN_OPENCL_ALLOW_ALL_DEVICES", raising=False)
+
+
+def test_cpu_asks_for_no_gpu(monkeypatch):
+    report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA], opencl=cv2.ocl.Device_TYPE_GPU)
+    assert choose_device("cpu") == (cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU")
+
+
+def test_cuda_comes_first(monkeypatch):
+    report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA], opencl=cv2.ocl.Device_TYPE_GPU)
+    assert choose_device("gpu")[:2] == (cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA)
+
+
+def test_then_an_opencl_gpu(monkeypatch):
+    report(monkeypatch, opencl=cv2.ocl.Device_TYPE_GPU)
+    backend, target, name = choose_device("gpu")
+    assert (backend, target) == (cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_OPENCL)
+    assert name == "OpenCL (Stand-in)"
+
+
+@pytest.mark.parametrize("opencl", [None, cv2.ocl.Device_TYPE_CPU])
+def test_never_a_silent_cpu_run(monkeypatch, opencl):
+    report(monkeypatch, opencl=opencl)
+    with pytest.raises(PoseError, match="--device cpu"):
+        choose_device("gpu")
+
+
+@needs_small
+@pytest.mark.parametrize("net_wh", [None, (368, 368), (16, 16), (-1, 96), (640, 40)])
+def test_the_small_network_answers_at_any_size(net_wh):
+    network = Network(SMALL, PROJECT / "pose", net_wh=net_wh)
+    maps = network(np.full((300, 400, 3), 127, np.uint8))
+    assert maps.values.shape[0] == 57
+    assert np.isfinite(maps.values).all()
+
+
+@needs_small
+def test_the_small_networks_fields_are_where_the_table_says():
+    """Along the walker's left shin (knee 12 to ankle 13) the field of channels 29, 30 points down the shin."""
+    picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+    maps = Network(SMALL, PROJECT / "pose")(picture)
+    knee, ankle = np.array([303, 376]), np.array([349, 461])  # labelled by hand
+    unit = (ankle - knee) / np.linalg.norm(ankle - knee)
+    x, y = np.rint(((knee + ankle) / 2 + 0.5) / maps.cell_wh - 0.5).astype(int)
+    best = [maps.values[[c, c + 1], y - 1 : y + 2, x - 1 : x + 2].max(axis=(1, 2)) @ unit for c in range(19, 57, 2)]
+    assert 19 + 2 * int(np.argmax(best)) == 29
+
+
+@needs_small
+def test_a_box_gives_the_same_place_as_the_whole():
+    network = Network(SMALL, PROJECT / "pose")
+    picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+    places = []
+    for box in (None, (100, 40, 320, 450)):
+        maps = network(picture, box)
+        y, x = np.unravel_index(maps.values[13].argmax(), maps.values[13].shape)  # left ankle
+        places.append(maps.to_picture([x, y]))
+    assert np.abs(places[0] - places[1]).max() < 10
+    assert np.abs(places[0] - (349, 461)).max() < 12
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_what_is_no_network(tmp_path, content):
+    path = tmp_path / SMALL.weights
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(PoseError, match=r"graph_opt.pb.*getModels.sh"):
+        Network(SMALL, tmp_path)
+
+
+@needs_small
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+def test_a_cut_off_network(tmp_path, share):
+    path = tmp_path / SMALL.weights
+    path.parent.mkdir()
+    data = (PROJECT / "pose" / SMALL.weights).read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(PoseError, match=r"graph_opt.pb.*getModels.sh"):
+        Network(SMALL, tmp_path)
+
+
+def test_stages_go_with_openpose(tmp_path):
+    with pytest.raises(PoseError, match="--stages"):
+        Network(SMALL, tmp_path, stages=3)

@@ -1,0 +1,85 @@
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from pose import PoseError
+from pose.picture import SUFFIXES, read_picture
+
+
+@pytest.fixture
+def scene():
+    """Left half blue, right half red, a white corner at the top left."""
+    picture = np.zeros((40, 64, 3), np.uint8)
+    picture[:, :32, 0] = picture[:, 32:, 2] = 200
+    picture[:16, :16] = 255
+    return picture
+
+
+def write(path, picture):
+    encoded, data = cv2.imencode(path.suffix, picture)
+    assert encoded
+    path.write_bytes(data.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_formats(tmp_path, scene, suffix):
+    read = read_picture(write(tmp_path / f"my photo ü.v2{suffix}", scene))
+    assert (read.dtype, read.shape) == (np.uint8, scene.shape)
+    assert np.abs(read.astype(int) - scene).mean() < 12
+
+
+def test_16_bit(tmp_path, scene):
+    assert np.array_equal(read_picture(write(tmp_path / "a.png", scene.astype(np.uint16) * 257)), scene)
+
+
+def test_grey(tmp_path):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(read_picture(write(tmp_path / "a.png", grey)), np.dstack([grey] * 3))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_see_through_lies_on_white(tmp_path, scene, dtype):
+    top = np.iinfo(dtype).max
+    alpha = np.full(scene.shape[:2], top, dtype)
+    alpha[20:] = 0
+    layers = np.dstack([scene.astype(dtype) * (top // 255), alpha])
+    read = read_picture(write(tmp_path / "a.png", layers))
+    assert np.array_equal(read[:20], scene[:20])
+    assert (read[20:] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [(3, cv2.ROTATE_180), (6, cv2.ROTATE_90_CLOCKWISE), (8, cv2.ROTATE_90_COUNTERCLOCKWISE)],
+)
+def test_exif_turns(tmp_path, scene, orientation, turn):
+    data = cv2.imencode(".jpg", scene)[1].tobytes()
+    entry = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + entry + struct.pack(">I", 0)
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
+    expected = cv2.rotate(scene, turn)
+    read = read_picture(path)
+    assert read.shape == expected.shape
+    assert np.abs(read.astype(int) - expected).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "is empty"), (b"Dear diary,\n" * 20, "not a picture"), (b"\x89PNG\r\n\x1a\n1234", "not a picture")],
+)
+def test_what_is_no_picture(tmp_path, content, says):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PoseError, match=says):
+        read_picture(path)
+
+
+def test_what_cannot_be_opened(tmp_path):
+    with pytest.raises(PoseError, match="Cannot read"):
+        read_picture(tmp_path / "none.jpg")
+    with pytest.raises(PoseError, match="Cannot read"):
+        read_picture(tmp_path)

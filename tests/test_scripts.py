@@ -1,0 +1,294 @@
+"""The two commands as people run them: in a process of their own, from another folder."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import truth
+from made import painted_figures, seeing_weights, write_caffemodel
+
+from pose.cli import PROJECT
+
+IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
+needs_small = pytest.mark.skipif(
+    not (PROJECT / "pose" / "mobilenet" / "graph_opt.pb").exists(), reason="needs ./getModels.sh mobilenet"
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a script with options in an empty folder, results into its Output/; the finished process."""
+
+    def run(script, *options, **environment):
+        command = [sys.executable, script, "--output_dir", "Output", *map(str, options)]
+        env = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+        return subprocess.run(command, cwd=tmp_path, env=env | environment, capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+def poses(path):
+    """People (N, K, 3) of a JSON file."""
+    people = json.loads(path.read_text())["people"]
+    return np.array([person["pose_keypoints_2d"] for person in people]).reshape(len(people), -1 if people else 18, 3)
+
+
+def frames_of(path):
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while (got := capture.read())[0]:
+        frames.append(got[1])
+    return frames, capture.get(cv2.CAP_PROP_FPS)
+
+
+def results(tmp_path):
+    return sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "Output").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("script", [IMAGE, VIDEO])
+def test_help(run, script):
+    done = run(script, "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    options = "--mode --device --network --net_resolution --model_folder --stages --number_people_max --threshold"
+    for option in [*options.split(), "--output_dir", "--write_json", "--background", "--no_display"]:
+        assert option in done.stdout
+    assert "COCO" in done.stdout
+
+
+@needs_small
+def test_a_photo_gives_two_pictures(run, tmp_path):
+    (tmp_path / "my photo ü.v2.png").write_bytes((PROJECT / "Input" / "example_image1.png").read_bytes())
+    done = run(IMAGE, "--image_file", "my photo ü.v2.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"mobilenet_thin .* on CPU, OpenCV \d", done.stdout) or "OpenPose COCO" in done.stdout
+    assert "1 person" in done.stdout
+    assert results(tmp_path) == [
+        "Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg",
+        "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg",
+    ]
+    source = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+    for name in results(tmp_path):
+        drawn = cv2.imdecode(np.fromfile(tmp_path / name, np.uint8), cv2.IMREAD_COLOR)
+        assert drawn.shape == source.shape
+        changed = np.argwhere(np.abs(drawn.astype(int) - source).max(axis=2) > 90)
+        (person,) = truth.load("walker")[0]
+        found = person[person[:, 2] > 0, :2]
+        assert np.abs(changed.min(axis=0)[::-1] - found.min(axis=0)).max() < 50  # the skeleton lies on her,
+        assert np.abs(changed.max(axis=0)[::-1] - found.max(axis=0)).max() < 50  # a number beside the last ankle
+
+
+@needs_small
+def test_the_examples_against_labels(run, tmp_path):
+    done = run(IMAGE, "--network", "mobilenet", "--write_json", "--image_file", PROJECT / "Input")
+    assert done.returncode == 0
+    folder = tmp_path / "Output" / "ImageCOCO"
+    for example, label, within in (
+        ("example_image1", "walker", [0.95]),
+        ("example_image2", "two_people", [0.75, 0.95]),  # the small man's legs are taken for one another
+    ):
+        found = poses(folder / f"{example}_keypoints.json")
+        assert len(found) == len(within)
+        for person, share in zip(truth.load(label)[0], within, strict=True):
+            assert (truth.errors(found, person) < 0.1).mean() >= share
+    (astronaut,) = poses(folder / "example_image3_keypoints.json")
+    face = [0, 14, 15, 16, 17]
+    (label,) = truth.load("astronaut")[0]
+    assert np.abs(astronaut[face, :2] - label[face, :2]).max() < 15
+
+
+@needs_small
+def test_the_example_clip_against_labels(run, tmp_path):
+    done = run(VIDEO, "--network", "mobilenet", "--write_json", "--frame_info")
+    assert done.returncode == 0
+    assert "96 frames" in done.stdout
+    folder = tmp_path / "Output" / "VideoCOCO"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "example_video1_json",
+        "example_video1_skeleton_COCO.mp4",
+    ]
+    files = sorted((folder / "example_video1_json").iterdir())
+    assert [path.name for path in files] == [f"example_video1_{n:012}_keypoints.json" for n in range(96)]
+    assert all(len(poses(path)) >= 1 for path in files)
+    off = [
+        truth.errors(poses(files[number]), person) for number, people in truth.load("walk").items() for person in people
+    ]
+    assert (np.concatenate(off) < 0.1).mean() > 0.93
+    assert len({json.loads(path.read_text())["people"][0]["person_id"][0] for path in files}) == 1
+    drawn, fps = frames_of(folder / "example_video1_skeleton_COCO.mp4")
+    source, source_fps = frames_of(PROJECT / "Input" / "example_video1.mp4")
+    assert (len(drawn), drawn[0].shape, fps) == (96, source[0].shape, source_fps)
+    for a, b in zip(drawn, source, strict=True):
+        changed = np.abs(a.astype(int) - b).max(axis=2) > 90
+        assert changed[30:].sum() > 300  # a skeleton
+        assert changed[:25, :200].sum() > 50  # frame number and seconds
+
+
+@needs_small
+def test_nobody_is_no_error(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "plain.png"), np.full((200, 300, 3), 90, np.uint8))
+    done = run(IMAGE, "--image_file", "plain.png", "--write_json")
+    assert done.returncode == 0
+    assert "0 people" in done.stdout
+    assert poses(tmp_path / "Output" / "ImageCOCO" / "plain_keypoints.json").shape[0] == 0
+
+
+@needs_small
+def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
+    (tmp_path / "a.jpg").write_text("Dear diary")
+    cv2.imwrite(str(tmp_path / "b.jpg"), np.full((200, 300, 3), 90, np.uint8))
+    done = run(IMAGE, "--image_file", "a.jpg", "b.jpg")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: a.jpg is not a picture")
+    assert done.stderr.count("\n") == 1
+    assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
+@needs_small
+@pytest.mark.parametrize("background", ["black", "white"])
+def test_background(run, tmp_path, background):
+    done = run(IMAGE, "--background", background)
+    assert done.returncode == 0
+    drawn = cv2.imread(str(tmp_path / "Output" / "ImageCOCO" / "example_image1-Skeleton-COCO.jpg"))
+    assert abs(int(np.median(drawn)) - {"black": 0, "white": 255}[background]) <= 1
+
+
+def make_mistakes(folder):
+    cv2.imwrite(str(folder / "photo.png"), np.zeros((8, 8, 3), np.uint8))
+    (folder / "photos").mkdir()
+    (folder / "text.jpg").write_text("Dear diary")
+    (folder / "text.mp4").write_text("Dear diary")
+    (folder / "empty.jpg").touch()
+    data = (PROJECT / "Input" / "example_video1.mp4").read_bytes()
+    (folder / "cut.mp4").write_bytes(data[:5000])
+    (folder / "same").mkdir()
+    (folder / "same" / "photo.png").write_bytes((folder / "photo.png").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "code", "says"),
+    [
+        (IMAGE, "--mode BODY_25", 2, "BODY_25"),
+        (IMAGE, "--device tpu", 2, "tpu"),
+        (IMAGE, "--threshold 2", 2, "0 to 1"),
+        (IMAGE, "--image_file none.jpg", 1, "none.jpg is not there"),
+        (IMAGE, "--image_file *.gif", 1, r"\*.gif is not there"),
+        (IMAGE, "--image_file photos", 1, "holds no picture"),
+        (IMAGE, "--image_file text.jpg", 1, "text.jpg is not a picture"),
+        (IMAGE, "--image_file empty.jpg", 1, "empty.jpg is empty"),
+        (IMAGE, "--image_file photo.png same", 1, "both write"),
+        (IMAGE, "--image_file photo.png --model_folder nowhere", 1, "getModels.sh"),
+        (IMAGE, "--image_file photo.png --mode MPI --model_folder photos", 1, "getModels.sh mpi"),
+        (IMAGE, "--image_file photo.png --mode MPI --network mobilenet", 1, "--mode COCO"),
+        (IMAGE, "--image_file photo.png --device gpu", 1, "--device cpu"),
+        (IMAGE, "--image_file photo.png --stages 3 --network mobilenet", 1, "--stages"),
+        (IMAGE, "--image_file photo.png --output_dir text.jpg", 1, "Cannot write"),
+        (VIDEO, "--mode BODY_25", 2, "BODY_25"),
+        (VIDEO, "--frame_step 0", 2, "frame_step"),
+        (VIDEO, "--frame_first 9 --frame_last 3", 2, "frame_last"),
+        (VIDEO, "--frame_rotate 45", 2, "frame_rotate"),
+        (VIDEO, "--video_file none.mp4", 1, "none.mp4 is not there"),
+        (VIDEO, "--video_file photos", 1, "is a folder"),
+        (VIDEO, "--video_file text.jpg", 1, "no frame"),
+        (VIDEO, "--video_file text.mp4", 1, "not a clip"),
+        (VIDEO, "--video_file empty.jpg", 1, "is empty"),
+        (VIDEO, "--video_file cut.mp4", 1, "not a clip"),
+        (VIDEO, "--video_file 97", 1, "Camera 97"),
+        (VIDEO, "--frame_first 5000", 1, "no frame"),
+        (VIDEO, "--model_folder photos", 1, "getModels.sh"),
+        (VIDEO, "--device gpu", 1, "--device cpu"),
+        (VIDEO, "--output_dir text.jpg", 1, "Cannot write"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_no_file(run, tmp_path, script, options, code, says):
+    small = PROJECT / "pose" / "mobilenet" / "graph_opt.pb"
+    if code == 1 and "--model_folder" not in options and not small.exists():
+        pytest.skip("needs ./getModels.sh mobilenet")
+    make_mistakes(tmp_path)
+    done = run(script, *options.split())
+    assert done.returncode == code
+    lines = [line for line in re.split(r"[\r\n]+", done.stderr) if line.strip() and "frames" not in line]
+    assert len(lines) == 1, done.stderr
+    assert re.search(says, lines[0])
+    assert results(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def seeing_models(tmp_path_factory):
+    """A model folder with made weights, of full size, that see painted figures."""
+    folder = tmp_path_factory.mktemp("models ü")
+    for mode, name in (("COCO", "coco/pose_iter_440000"), ("MPI", "mpi/pose_iter_160000")):
+        path = folder / f"{name}.caffemodel"
+        path.parent.mkdir()
+        write_caffemodel(path, seeing_weights(mode))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("options", ["--mode MPI", "--mode mpi --stages 4", "--mode COCO", "--mode COCO --stages 1"])
+def test_openposes_networks_see_two_painted_figures(run, tmp_path, seeing_models, options):
+    mode = options.split()[1].upper()
+    picture, truth_xy = painted_figures(mode, (1000, 600), [(280, 300, 480), (750, 310, 420)])
+    cv2.imwrite(str(tmp_path / "painted.png"), picture)
+    done = run(IMAGE, *options.split(), "--model_folder", seeing_models, "--write_json", "--image_file", "painted.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"OpenPose {mode}" in done.stdout
+    found = poses(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")
+    assert len(found) == 2
+    found = found[np.argsort(found[:, 1, 0])]
+    assert (found[:, :, 2] > 0).all()
+    assert np.abs(found[:, :, :2] - truth_xy).max() < 5
+
+
+def test_a_clip_with_made_weights(run, tmp_path, seeing_models):
+    picture, truth_xy = painted_figures("MPI", (400, 400), [(200, 200, 370)])
+    clip = tmp_path / "clip.mp4"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*"mp4v"), 12.5, (400, 400))
+    for _ in range(3):
+        writer.write(picture)
+    writer.release()
+    options = ["--mode", "MPI", "--write_json", "--net_resolution", "256x256", "--stages", "2"]
+    done = run(VIDEO, *options, "--model_folder", seeing_models, "--video_file", clip)
+    assert done.returncode == 0
+    folder = tmp_path / "Output" / "VideoMPI"
+    assert frames_of(folder / "clip_skeleton_MPI.mp4")[1] == 12.5
+    for path in sorted((folder / "clip_json").iterdir()):
+        (person,) = poses(path)
+        assert np.abs(person[:, :2] - truth_xy[0]).max() < 5
+
+
+@needs_small
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_leaves_what_was_done(tmp_path, number, code):
+    command = [sys.executable, VIDEO, "--output_dir", tmp_path, "--write_json", "--no_display"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "VideoCOCO"
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(".*_json/*_000000000005_*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in said
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "example_video1_json-partial",
+        "example_video1_skeleton_COCO-partial.mp4",
+    ]
+    frames, _ = frames_of(folder / "example_video1_skeleton_COCO-partial.mp4")
+    assert abs(len(frames) - len(list((folder / "example_video1_json-partial").iterdir()))) <= 1
+    assert len(frames) >= 5
+
+
+def test_missing_packages_are_one_sentence(tmp_path):
+    """Python without site-packages has no OpenCV."""
+    done = subprocess.run([sys.executable, "-S", "-E", IMAGE], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install -r requirements.txt" in done.stderr
+    assert done.stderr.count("\n") == 1

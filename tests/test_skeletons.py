@@ -1,0 +1,48 @@
+import dataclasses
+
+import pytest
+from made import KEYPOINTS, LIMBS
+
+from pose.skeletons import COCO, MPI, SKELETONS, Limb, rainbow
+
+
+@pytest.mark.parametrize(("name", "channels"), [("COCO", 57), ("MPI", 44)])
+def test_limbs_and_fields_are_openposes(name, channels):
+    skeleton = SKELETONS[name]
+    assert tuple(((limb.start, limb.end), limb.fields) for limb in skeleton.limbs) == LIMBS[name]
+    assert len(skeleton.keypoints) == KEYPOINTS[name]
+    assert skeleton.channels == channels
+
+
+def test_keypoint_names_are_openposes():
+    body = "Neck RShoulder RElbow RWrist LShoulder LElbow LWrist RHip RKnee RAnkle LHip LKnee LAnkle".split()
+    assert COCO.keypoints == ("Nose", *body, "REye", "LEye", "REar", "LEar")
+    assert MPI.keypoints == ("Head", *body, "Chest")
+
+
+def test_shoulder_to_ear_helps_grouping_but_is_not_drawn():
+    assert [(limb.start, limb.end) for limb in COCO.limbs if not limb.drawn] == [(2, 16), (5, 17)]
+    assert all(limb.drawn for limb in MPI.limbs)
+
+
+def test_mirror_swaps_left_and_right():
+    assert COCO.mirrored == (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
+    assert MPI.mirrored == (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 14)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"limbs": (*MPI.limbs[:-1], Limb(12, 13, (42, 44)))}, "channels"),
+        ({"limbs": (*MPI.limbs[:-1], Limb(12, 15, (42, 43)))}, "not there"),
+        ({"keypoints": ("Head",) * 15}, "one name"),
+    ],
+)
+def test_a_wrong_table_is_refused(change, says):
+    with pytest.raises(ValueError, match=says):
+        dataclasses.replace(MPI, **change)
+
+
+def test_colours_differ():
+    assert len(set(rainbow(17))) == 17
+    assert rainbow(3) == ((0, 0, 255), (0, 255, 0), (255, 0, 0))

@@ -1,0 +1,121 @@
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from pose import PoseError
+from pose.video import Sink, Source
+
+
+def make_clip(path, frames=10, fps=25.0, size_wh=(64, 48), codec="mp4v"):
+    """Frame n is grey 20·n."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, size_wh)
+    for n in range(frames):
+        writer.write(np.full((size_wh[1], size_wh[0], 3), 20 * n, np.uint8))
+    writer.release()
+    return str(path)
+
+
+def read(name, **options):
+    with Source(name, **options) as source:
+        return [(number, frame.mean() / 20) for number, frame in source]
+
+
+def cut_off(path):
+    make_clip(path)
+    return path.read_bytes()[:700]
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return make_clip(tmp_path / "my clip ü.mp4")
+
+
+def test_every_frame_in_order(clip):
+    frames = read(clip)
+    assert [number for number, _ in frames] == list(range(10))
+    assert [round(grey) for _, grey in frames] == list(range(10))
+
+
+def test_first_last_step(clip):
+    frames = read(clip, first=2, last=8, step=3)
+    assert [(number, round(grey)) for number, grey in frames] == [(2, 2), (5, 5), (8, 8)]
+    source = Source(clip, first=2, last=8, step=3)
+    assert len(source) == 3
+    assert source.fps == pytest.approx(25 / 3)
+
+
+def test_rotate(clip):
+    for turn, shape in ((0, (48, 64)), (90, (64, 48)), (180, (48, 64)), (270, (64, 48))):
+        with Source(clip, rotate=turn) as source:
+            assert next(iter(source))[1].shape[:2] == shape
+
+
+def test_leaving_early_ends_the_reader(clip):
+    with Source(clip) as source:
+        next(iter(source))
+    assert not source.thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "is not there"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_bytes(b"Dear diary,\n" * 50), "not a clip"),
+        (lambda path: path.write_bytes(cut_off(path)), "not a clip"),
+    ],
+)
+def test_what_is_no_clip(tmp_path, make, says):
+    path = tmp_path / "clip.mp4"
+    make(path)
+    with pytest.raises(PoseError, match=says):
+        Source(str(path))
+
+
+@pytest.mark.parametrize(("fps", "size_wh"), [(30, (64, 48)), (29.97, (64, 48)), (23.976, (80, 60)), (7.5, (33, 21))])
+def test_what_is_written_has_the_same_frames_rate_and_size(tmp_path, fps, size_wh):
+    path = tmp_path / "out" / "clip ü.mp4"
+    with Sink(path, fps) as sink:
+        for n in range(12):
+            sink.write(np.full((size_wh[1], size_wh[0], 3), 20 * n, np.uint8))
+    capture = cv2.VideoCapture(str(path))
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, abs=0.002)
+    frames = []
+    while (got := capture.read())[0]:
+        frames.append(got[1])
+    assert [round(frame.mean() / 20) for frame in frames] == list(range(12))
+    w, h = size_wh
+    assert frames[0].shape[:2] == (h + h % 2, w + w % 2)
+    assert [p.name for p in path.parent.iterdir()] == ["clip ü.mp4"]
+
+
+def test_an_error_leaves_no_clip_and_the_old_one_as_it_was(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), Sink(path, 25) as sink:
+        sink.write(np.zeros((48, 64, 3), np.uint8))
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_ctrl_c_leaves_a_clip_of_what_was_done(tmp_path):
+    path = tmp_path / "clip.mp4"
+    with pytest.raises(KeyboardInterrupt), Sink(path, 25) as sink:
+        for _ in range(7):
+            sink.write(np.zeros((48, 64, 3), np.uint8))
+        raise KeyboardInterrupt
+    assert [p.name for p in tmp_path.iterdir()] == ["clip-partial.mp4"]
+    assert len(read(str(tmp_path / "clip-partial.mp4"))) == 7
+
+
+def test_what_opencv_cannot_write_is_one_sentence(tmp_path):
+    path = tmp_path / "clip.mp4"
+    with pytest.raises(PoseError, match="cannot write"), Sink(path, -1) as sink:
+        for _ in range(100):
+            sink.write(np.zeros((48, 64, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == 1
