@@ -10,7 +10,10 @@ the lengths and touches few pages. Caffe's V1 format (before 2014) is not read: 
 
 import math
 import mmap
+import os
 import re
+from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -24,28 +27,21 @@ RESTORE = "put the project's own file back"
 WEB_PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")  # how a server's excuse saved as a model begins
 LFS_POINTER = b"version https://git-lfs"
 
-# A prototxt is a row of these; of the fields, those that we understand with their values, and those that only training
-# needs. Any other field could change what a layer does, so it is an error.
-PART = re.compile(r'\s+|#.*|(?P<close>})|(?P<key>\w+)\s*((?P<open>{)|:\s*(?P<value>"[^"\\\n]*"|[-+.\w]+))|(?P<bad>.)')
-TEXT, SIZE, NUMBER = '"[^"]+"', "[1-9][0-9]{0,4}", "[0-9]{1,5}"
-UNDERSTOOD = {
-    "input": '"image"',
-    "input_dim": SIZE,
-    "layer/name": TEXT,
-    "layer/type": '"(Convolution|ReLU|Pooling|Concat)"',
-    "layer/bottom": TEXT,
-    "layer/top": TEXT,
-    "layer/convolution_param/num_output": SIZE,
-    "layer/convolution_param/kernel_size": SIZE,
-    "layer/convolution_param/pad": NUMBER,
-    "layer/convolution_param/stride": SIZE,
-    "layer/pooling_param/pool": "MAX",
-    "layer/pooling_param/kernel_size": SIZE,
-    "layer/pooling_param/stride": SIZE,
-    "layer/concat_param/axis": "1",
-}
-IGNORED = re.compile(r"name|layer/param/\w+|layer/convolution_param/(engine|(weight|bias)_filler/\w+)")
+# A prototxt is a row of these parts. We take the fields that we understand, here with their paths, and those that only
+# training needs. Any other could change what a layer does.
+PART = re.compile(
+    r'\s+|#.*|(?P<close>})|(?P<key>\w+)\s*((?P<open>{)|:\s*(?P<value>"[^"\\\x00-\x1f]*"|[-+.\w]+))|(?P<bad>\w+|.)'
+)
+UNDERSTOOD = re.compile(
+    r"""name:.* | input:"image" | input_dim:[1-9]\d{0,4}
+    | layer/(name|bottom|top):"[-./\w]+" | layer/type:"(Convolution|ReLU|Pooling|Concat)"
+    | layer/convolution_param/((num_output|kernel_size|stride):[1-9]\d{0,4} | pad:\d{1,4})
+    | layer/pooling_param/(pool:MAX | (kernel_size|stride):[1-9]\d{0,4}) | layer/concat_param/axis:1
+    | layer/param/\w+:.* | layer/convolution_param/(engine | (weight|bias)_filler/\w+):.*""",
+    re.VERBOSE | re.ASCII,
+)
 MOST_TEXT = 200_000  # letters of a prototxt; ours have 25,000
+MOST_LETTERS = 200  # of a message's middle, where a broken file may have put anything
 
 INPUT, OUTPUT = "image", "net_output"
 INPUT_TEXT = f'input: "{INPUT}" input_dim: 1 input_dim: 3 input_dim: 368 input_dim: 368'  # sides may change later
@@ -60,11 +56,11 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 NET_V1_LAYERS, NET_LAYER = 2, 100
 LAYER_NAME, LAYER_BLOBS = 1, 7
 BLOB_LEGACY_DIMS, BLOB_FLOATS, BLOB_SHAPE, BLOB_DOUBLES, SHAPE_DIM = (1, 2, 3, 4), 5, 7, 8, 1
-MOST_STEPS = 1_000_000  # through a caffemodel, so that no file can hang us; OpenPose's snapshots take some 5,000
+MOST_STEPS = 200_000  # through a caffemodel, so that no file can hang us; OpenPose's snapshots take some 5,000
 
 # Of ONNX: versions that OpenCV 5.0 and onnxruntime know, and the types of a tensor and of attributes.
 IR_VERSION, OPSET = 7, 13
-FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS = 1, 2, 7
+FLOAT, EXTERNAL, ATTRIBUTE_INT, ATTRIBUTE_INTS = 1, 1, 2, 7
 
 
 class Layer(NamedTuple):
@@ -76,8 +72,33 @@ class Layer(NamedTuple):
 
 
 class Blob(NamedTuple):
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # always four sizes, with ones in front
     data: list[np.ndarray]  # uint8 pieces, together the little-endian float32 values
+    was_double: bool
+
+
+class _Place(NamedTuple):
+    """A mapped file and its path as an ONNX file will name it."""
+
+    data: np.ndarray
+    path: str
+
+    def entries(self, piece: np.ndarray) -> list:
+        """ONNX's external data of a piece of the file; none for values that are not the file's own."""
+        if not np.may_share_memory(piece, self.data):
+            return []
+        offset = piece.ctypes.data - self.data.ctypes.data
+        entries = {"location": self.path, "offset": str(offset), "length": str(piece.size)}
+        pieces = [piece for pair in entries.items() for piece in _field(13, *_field(1, pair[0]), *_field(2, pair[1]))]
+        return [*pieces, *_field(14, EXTERNAL)]
+
+
+def _place(data: np.ndarray, path: Path, folder: Path) -> _Place | None:
+    """The mapped file at `path`, as seen from the folder; None where no relative path leads there."""
+    try:
+        return _Place(data, os.path.relpath(os.path.realpath(path), os.path.realpath(folder)))
+    except ValueError:  # another drive of Windows
+        return None
 
 
 class _Fault(Exception):
@@ -90,9 +111,9 @@ def _errors_of(path: Path, remedy: str):
     try:
         yield
     except _Fault as fault:
-        raise PoseError(f"{path} {fault}: {remedy}") from None
+        raise PoseError(f"{path} {str(fault)[:MOST_LETTERS]}; {remedy}.") from None
     except OSError as error:
-        raise PoseError(f"{path} cannot be read ({error.strerror or error}): {remedy}") from None
+        raise PoseError(f"{path} cannot be read ({error.strerror or error}); {remedy}.") from None
 
 
 def caffe_model(prototxt: Path, caffemodel: Path, stages: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +123,10 @@ def caffe_model(prototxt: Path, caffemodel: Path, stages: int) -> tuple[np.ndarr
     """
     layers = cut(read_prototxt(prototxt), stages, prototxt)
     data = open_weights(caffemodel)
-    check_fit(layers, read_weights(data, caffemodel), caffemodel)
+    blobs = read_weights(data, caffemodel)
+    check_fit(layers, blobs, caffemodel)
+    if any(blob.was_double for layer in layers for blob in blobs.get(layer.name, [])):
+        raise PoseError(f"{caffemodel} has 64-bit weights, which OpenCV 4 does not read; {FETCH}.")
     lines = [INPUT_TEXT]
     for layer in layers:
         ends = " ".join([*(f'bottom: "{bottom}"' for bottom in layer.bottoms), f'top: "{layer.top}"'])
@@ -112,10 +136,16 @@ def caffe_model(prototxt: Path, caffemodel: Path, stages: int) -> tuple[np.ndarr
     return np.frombuffer("\n".join(lines).encode(), np.uint8), data
 
 
-def onnx_model(prototxt: Path, caffemodel: Path, stages: int) -> np.ndarray:
-    """The network up to a stage as an ONNX file, uint8, for cv2.dnn.readNetFromONNX; height and width are free."""
+def onnx_model(prototxt: Path, caffemodel: Path, stages: int, folder: Path | None = None) -> np.ndarray:
+    """The network up to a stage as an ONNX file, uint8, for cv2.dnn.readNetFromONNX; height and width are free.
+
+    With `folder`, where the file will lie, the weights stay in the caffemodel and the file of some 40 kB says where:
+    loading it then copies them once, and not three times.
+    """
     layers = cut(read_prototxt(prototxt), stages, prototxt)
-    blobs = read_weights(open_weights(caffemodel), caffemodel)
+    data = open_weights(caffemodel)
+    blobs = read_weights(data, caffemodel)
+    place = folder and _place(data, caffemodel, folder)
     channels = check_fit(layers, blobs, caffemodel)
     results = {INPUT: INPUT}  # what each blob holds by now: Caffe's ReLU overwrites, in ONNX each result has a name
     graph = _field(2, "openpose")
@@ -124,8 +154,8 @@ def onnx_model(prototxt: Path, caffemodel: Path, stages: int) -> np.ndarray:
         if layer.type == "Convolution":
             weights, biases = blobs[layer.name]
             inputs += [f"{layer.name}.weights", f"{layer.name}.biases"]
-            graph += _tensor(inputs[1], weights.shape, weights.data)
-            graph += _tensor(inputs[2], [layer.numbers["num_output"]], biases.data)
+            graph += _tensor(inputs[1], weights.shape, weights.data, place)
+            graph += _tensor(inputs[2], [layer.numbers["num_output"]], biases.data, place)
         graph += _node(layer, inputs)
         results[layer.top] = layer.name
     graph += _field(11, *_value_info(INPUT, [1, 3, "height", "width"]))
@@ -148,8 +178,7 @@ def open_weights(path: Path) -> np.ndarray:
             raise _Fault("is a web page and no network")
         if start.startswith(LFS_POINTER):
             raise _Fault("is a Git LFS pointer and not the network itself")
-        for _ in _Wire().fields(data):
-            pass
+        _message(data, iter(range(MOST_STEPS)))
     return data
 
 
@@ -161,9 +190,9 @@ def read_prototxt(path: Path) -> list[Layer]:
             layer = _layer(line, fields)
             for bottom in layer.bottoms:
                 if bottom not in given:
-                    raise _Fault(f"line {line}: {layer.name} reads {bottom}, which nothing before it gives")
+                    raise _damaged(line, f"{layer.name} reads {bottom}, which nothing before it gives")
             if layer.name in {INPUT, OUTPUT, *(other.name for other in layers)}:
-                raise _Fault(f"line {line}: a second {layer.name}")
+                raise _damaged(line, f"a second {layer.name}")
             layers.append(layer)
             given.add(layer.top)
     return layers
@@ -172,42 +201,44 @@ def read_prototxt(path: Path) -> list[Layer]:
 def _layer_fields(text: str) -> list[tuple[int, dict[str, list[str]]]]:
     """Of each layer its line, and its values by path, such as layer/convolution_param/pad."""
     if len(text) > MOST_TEXT:
-        raise _Fault("line 1: too long for a prototxt")
+        raise _damaged(1, "too long for a prototxt")
     layers, path, line = [], [], 1
     for part in PART.finditer(text):
         where = "/".join([*path, part["key"] or ""])
-        if part["bad"] or (part["close"] and not path) or len(path) > 3:
-            raise _Fault(f"line {line}: {part[0]} is out of place")
+        if part["bad"] or (part["close"] and not path) or (part["open"] and len(path) > 2):
+            raise _damaged(line, f"{part[0].split()[0]!r} is out of place")
         if part["close"]:
             path.pop()
         elif part["open"]:
             path.append(part["key"])
             if where == "layer":
                 layers.append((line, {}))
-        elif where in UNDERSTOOD:
-            if not re.fullmatch(UNDERSTOOD[where], part["value"]):
-                raise _Fault(f"line {line}: {part['key']} cannot be {part['value']}")
+        elif part["key"]:
+            if not UNDERSTOOD.fullmatch(f"{where}:{part['value']}"):
+                raise _damaged(line, f"{where} cannot be {part['value']}")
             if path:
                 layers[-1][1].setdefault(where, []).append(part["value"].strip('"'))
-        elif part["key"] and not IGNORED.fullmatch(where):
-            raise _Fault(f"line {line}: {where} is not understood")
         line += part[0].count("\n")
     if path:
-        raise _Fault(f"line {line}: a closing brace is missing")
+        raise _damaged(line, "a closing brace is missing")
     return layers
 
 
 def _layer(line: int, fields: dict[str, list[str]]) -> Layer:
     name, kind, top, bottoms = (fields.get(f"layer/{key}", []) for key in ("name", "type", "top", "bottom"))
     if not len(name) == len(kind) == len(top) == 1 or not bottoms or (len(bottoms) > 1 and kind != ["Concat"]):
-        raise _Fault(f"line {line}: a layer needs a name, a type, a top, and a bottom")
+        raise _damaged(line, "this layer has not one name, one type, one top and a bottom")
     numbers = {}
     for key, default in NUMBERS.get(kind[0], {}).items():
         number = fields.get(f"layer/{kind[0].lower()}_param/{key}", [default])[-1]
         if number is None:
-            raise _Fault(f"line {line}: {name[0]} needs {key}")
+            raise _damaged(line, f"{name[0]} has no {key}")
         numbers[key] = int(number)
     return Layer(name[0], kind[0], bottoms, top[0], numbers)
+
+
+def _damaged(line: int, what: str) -> _Fault:
+    return _Fault(f"is damaged in line {line}: {what}")
 
 
 def cut(layers: list[Layer], stages: int, path: Path) -> list[Layer]:
@@ -219,8 +250,10 @@ def cut(layers: list[Layer], stages: int, path: Path) -> list[Layer]:
     tops, most = {layer.top for layer in layers}, 0
     while {_blob_name(most + 1, "L1"), _blob_name(most + 1, "L2")} <= tops:
         most += 1
+    if not most:
+        raise PoseError(f"{path} has no whole stage of OpenPose's network; {RESTORE}.")
     if not 1 <= stages <= most:
-        raise PoseError(f"{path} has no stage {stages}: choose --stages from 1 to {most}")
+        raise PoseError(f"{path} has no stage {stages}; choose --stages from 1 to {most}.")
     answer = [_blob_name(stages, "L2"), _blob_name(max(stages - 1, 1), "L1")]
     kept, needed = [Layer(OUTPUT, "Concat", answer, OUTPUT, {})], set(answer)
     for layer in reversed(layers):
@@ -237,103 +270,87 @@ def _blob_name(stage: int, branch: str) -> str:
 
 def read_weights(data: np.ndarray, path: Path) -> dict[str, list[Blob]]:
     """The blobs of each layer that has some, by its name, as views of the mapped file."""
-    wire, layers, v1 = _Wire(), {}, False
+    steps, blobs = iter(range(MOST_STEPS)), {}
     with _errors_of(path, FETCH):
-        for number, kind, layer in wire.fields(data):
-            v1 = v1 or number == NET_V1_LAYERS
-            if (number, kind) == (NET_LAYER, LENGTH):
-                name, blobs = "", []
-                for number, kind, value in wire.fields(layer):
-                    if (number, kind) == (LAYER_NAME, LENGTH):
-                        name = bytes(value).decode("utf-8", "replace")
-                    elif (number, kind) == (LAYER_BLOBS, LENGTH):
-                        blobs.append(_blob(wire, value))
-                if blobs:
-                    layers[name] = blobs
-        if not layers:
-            raise _Fault("is in Caffe's V1 format, which is not read" if v1 else "has no weights of a Caffe network")
-    return layers
+        net = _message(data, steps)
+        for layer in net[NET_LAYER, LENGTH]:
+            fields = _message(layer, steps)
+            if fields[LAYER_BLOBS, LENGTH]:
+                name = b"".join(fields[LAYER_NAME, LENGTH]).decode("utf-8", "replace")
+                blobs[name] = [_blob(blob, steps) for blob in fields[LAYER_BLOBS, LENGTH]]
+        if not blobs and len(net[NET_V1_LAYERS, LENGTH]) > 1:
+            raise _Fault("is in Caffe's V1 format, which is not read")
+        if not blobs:
+            raise _Fault("has no weights of a Caffe network")
+    return blobs
 
 
-def _blob(wire: "_Wire", data: np.ndarray) -> Blob:
-    shape, legacy, pieces = None, [0, 0, 0, 0], []
-    for number, kind, value in wire.fields(data):
-        if (number, kind) == (BLOB_SHAPE, LENGTH):
-            shape = []
-            for number, kind, dims in wire.fields(value):
-                if number == SHAPE_DIM:
-                    shape += [dims] if kind == VARINT else wire.varints(dims)
-        elif number in BLOB_LEGACY_DIMS and kind == VARINT:
-            legacy[number - 1] = value
-        elif number == BLOB_FLOATS and kind in (LENGTH, FIXED32):
-            pieces.append(value)
-        elif number == BLOB_DOUBLES and kind in (LENGTH, FIXED64) and value.size % 8 == 0:
-            with np.errstate(all="ignore"):
-                pieces.append(value.view("<f8").astype("<f4").view(np.uint8))
-    return Blob(tuple(legacy if shape is None else shape), pieces)
-
-
-class _Wire:
-    """Walks protobuf by its lengths, in bounded time whatever the bytes."""
-
-    def __init__(self):
-        self.left = MOST_STEPS
-
-    def fields(self, data: np.ndarray):
-        """Yields each field's number, wire type and value: an int for VARINT, else its bytes.
-
-        Numbers of fixed size that were written one by one, each with its tag, come together as one field.
-        """
-        at = 0
-        while at < data.size:
-            start = at
-            tag, at = self.varint(data, at)
-            number, kind = tag >> 3, tag & 7
-            if kind == VARINT:
-                value, at = self.varint(data, at)
-            elif kind == LENGTH:
-                size, at = self.varint(data, at)
-                value, at = data[at : at + size], at + size
-            elif kind in (FIXED32, FIXED64):
-                value, at = self.run(data, start, at, 4 if kind == FIXED32 else 8)
-            if kind not in (VARINT, FIXED64, LENGTH, FIXED32) or number == 0:
-                raise _Fault("is damaged or no network")
-            if at > data.size:
-                raise _Fault("is cut short")
-            yield number, kind, value
-
-    def varint(self, data: np.ndarray, at: int) -> tuple[int, int]:
-        """The number at this place, and the place behind it."""
-        self.left -= 1
-        if self.left < 0:
-            raise _Fault("has more fields than any network")
-        value = 0
-        for shift in range(0, 70, 7):
-            if at >= data.size:
-                raise _Fault("is cut short")
-            byte = int(data[at])
-            value |= (byte & 127) << shift
-            at += 1
-            if byte < 128:
-                return value, at
+def _blob(data: np.ndarray, steps: Iterator[int]) -> Blob:
+    fields = _message(data, steps)
+    shape = [dim for number in BLOB_LEGACY_DIMS for dim in fields[number, VARINT]]
+    for message in fields[BLOB_SHAPE, LENGTH]:
+        dims = _message(message, steps)
+        shape = dims[SHAPE_DIM, VARINT] + [dim for packed in dims[SHAPE_DIM, LENGTH] for dim in _varints(packed, steps)]
+    floats = fields[BLOB_FLOATS, LENGTH] + fields[BLOB_FLOATS, FIXED32]
+    doubles = fields[BLOB_DOUBLES, LENGTH] + fields[BLOB_DOUBLES, FIXED64]
+    if any(piece.size % 8 for piece in doubles):
         raise _Fault("is damaged or no network")
+    with np.errstate(all="ignore"):
+        floats += [piece.view("<f8").astype("<f4").view(np.uint8) for piece in doubles]
+    return Blob((1, 1, 1, *shape)[-4:], floats, bool(doubles))
 
-    def varints(self, data: np.ndarray) -> list[int]:
-        """Numbers that stand close together."""
-        values, at = [], 0
-        while at < data.size:
-            value, at = self.varint(data, at)
-            values.append(value)
-        return values
 
-    def run(self, data: np.ndarray, start: int, at: int, size: int) -> tuple[np.ndarray, int]:
-        """The values of this size from start on, as long as their tags equal the first, and the place behind them."""
-        tag, record = data[start:at], at - start + size
-        records = data[start : start + (data.size - start) // record * record].reshape(-1, record)
-        same = (records[:, : tag.size] == tag).all(axis=1)
-        count = len(same) if same.all() else int(same.argmin())
-        self.left -= len(same) // 250  # looking costs time
-        return records[:count, tag.size :].reshape(-1), start + max(count, 1) * record
+def _message(data: np.ndarray, steps: Iterator[int]) -> dict[tuple[int, int], list]:
+    """The values of a protobuf message by number and wire type: an int for VARINT, else bytes.
+
+    Numbers of fixed size that were written one by one, each with its tag, are put together.
+    """
+    fields, at = defaultdict(list), 0
+    while at < data.size:
+        start = at
+        tag, at = _varint_at(data, at, steps)
+        number, kind = tag >> 3, tag & 7
+        if kind == VARINT:
+            value, at = _varint_at(data, at, steps)
+        elif kind == LENGTH:
+            size, at = _varint_at(data, at, steps)
+            value, at = data[at : at + size], at + size
+        elif kind in (FIXED32, FIXED64):
+            width = at - start + (4 if kind == FIXED32 else 8)
+            ahead = data[start : start + width * min((data.size - start) // width, 1024)].reshape(-1, width)
+            same_tag = (ahead[:, : at - start] == data[start:at]).all(axis=1)
+            count = int(np.append(same_tag, False).argmin())
+            value, at = ahead[:count, at - start :].reshape(-1), start + width * max(count, 1)
+        if number == 0 or kind not in (VARINT, LENGTH, FIXED32, FIXED64):
+            raise _Fault("is damaged or no network")
+        if at > data.size:
+            raise _Fault("is cut short")
+        fields[number, kind].append(value)
+    return fields
+
+
+def _varints(data: np.ndarray, steps: Iterator[int]) -> list[int]:
+    values, at = [], 0
+    while at < data.size:
+        value, at = _varint_at(data, at, steps)
+        values.append(value)
+    return values
+
+
+def _varint_at(data: np.ndarray, at: int, steps: Iterator[int]) -> tuple[int, int]:
+    """The number at this place, and the place behind it."""
+    if next(steps, None) is None:
+        raise _Fault("has more fields than any network")
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= data.size:
+            raise _Fault("is cut short")
+        byte = int(data[at])
+        value |= (byte & 127) << shift
+        at += 1
+        if byte < 128:
+            return value, at
+    raise _Fault("is damaged or no network")
 
 
 def check_fit(layers: list[Layer], blobs: dict[str, list[Blob]], path: Path) -> dict[str, int]:
@@ -344,21 +361,16 @@ def check_fit(layers: list[Layer], blobs: dict[str, list[Blob]], path: Path) -> 
             channels[layer.top] = sum(channels[bottom] for bottom in layer.bottoms)
             if layer.type == "Convolution":
                 outputs, kernel = layer.numbers["num_output"], layer.numbers["kernel_size"]
-                shapes = (outputs, channels[layer.top], kernel, kernel), (outputs,)
-                if len(blobs.get(layer.name, [])) != 2:
-                    raise _Fault(f"is of another network, without weights and biases of layer {layer.name}")
-                for what, blob, shape in zip(("weights", "biases"), blobs[layer.name], shapes, strict=True):
-                    _check_shape(f"{what} of layer {layer.name}", blob, shape)
+                needed = [(outputs, channels[layer.top], kernel, kernel), (1, 1, 1, outputs)]
+                there = [blob.shape for blob in blobs.get(layer.name, [])[:3]]
+                if there != needed:
+                    needed, there = (" and ".join("×".join(map(str, shape)) for shape in s) for s in (needed, there))
+                    raise _Fault(f"is of another network: {layer.name} has {there or 'no'} weights and not {needed}")
+                for blob in blobs[layer.name]:
+                    if sum(piece.size for piece in blob.data) != 4 * math.prod(blob.shape):
+                        raise _Fault(f"is damaged: {layer.name} has not as many weights as it says")
                 channels[layer.top] = outputs
     return channels
-
-
-def _check_shape(what: str, blob: Blob, shape: tuple[int, ...]) -> None:
-    needed, there = ("×".join(map(str, dims[:8])) for dims in (shape, blob.shape))
-    if (1, 1, 1, *blob.shape)[-4:] != (1, 1, 1, *shape)[-4:]:  # older files say 1×1×1×64 for 64 biases
-        raise _Fault(f"is of another network, whose {what} are {there} and not {needed}")
-    if sum(piece.size for piece in blob.data) != 4 * math.prod(shape):
-        raise _Fault(f"has not all {needed} {what}")
 
 
 def _node(layer: Layer, inputs: list[str]) -> list:
@@ -385,10 +397,11 @@ def _attribute(name: str, value: int | list[int]) -> list:
     return _field(5, *_field(1, name), *numbers, *_field(20, ATTRIBUTE_INTS))
 
 
-def _tensor(name: str, shape: list[int], data: list[np.ndarray]) -> list:
-    """A node's constant input; the values stay where they are."""
+def _tensor(name: str, shape: list[int], data: list[np.ndarray], place: _Place | None) -> list:
+    """A node's constant input: its values, or where in the caffemodel they lie in one piece."""
     dims = [piece for dim in shape for piece in _field(1, dim)]
-    return _field(5, *dims, *_field(2, FLOAT), *_field(8, name), *_field(9, *data))
+    values = (place and len(data) == 1 and place.entries(data[0])) or _field(9, *data)
+    return _field(5, *dims, *_field(2, FLOAT), *_field(8, name), *values)
 
 
 def _value_info(name: str, shape: list[int | str]) -> list:

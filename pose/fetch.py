@@ -144,9 +144,7 @@ def main(argv=None, files=FILES):
         return 1
     except OSError as problem:
         place = problem.filename or args.model_folder
-        say(
-            f"Cannot use {place} ({problem.strerror or problem}): mend that or choose another folder with --model_folder."
-        )
+        say(f"Cannot use {place} ({problem.strerror or problem}): mend that or choose another --model_folder.")
         return 1
 
 
@@ -161,7 +159,8 @@ def fetch_all(wanted, folder):
         path = folder / weights.path
         size, why_not = f"{size_of(path) / MIB:.1f} MiB", ""
         if weights in missing:
-            size, why_not = "wrong" if path.exists() else "missing", f": no mirror of {len(weights.mirrors)} gave it"
+            size = "wrong" if path.exists() else "missing"
+            why_not = f": none of its {len(weights.mirrors)} mirrors gave it"
         print(f"{weights.name:<10} {size:>9}  {path}{why_not}", flush=True)
     for weights in missing:
         say(f"To fetch {weights.name} by hand, save one of these as {folder / weights.path}")

@@ -6,6 +6,7 @@ The only file that knows that the networks differ.
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from .maps import Maps, fit
 from .skeletons import COCO, MPI, Skeleton
 
 PROTOTXT_FOLDER = Path(__file__).parent
+FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
 STAGES = 6  # of every network here; each stage looks again at what the one before said
 
 
@@ -93,6 +95,8 @@ def choose_device(device: str) -> tuple[int, int, str]:
     if device == "cpu":
         return cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU"
     cuda_targets = cv2.dnn.getAvailableTargets(cv2.dnn.DNN_BACKEND_CUDA)
+    if cv2.dnn.DNN_TARGET_CUDA_FP16 in cuda_targets and cv2.cuda.DeviceInfo().majorVersion() >= FAST_FP16:
+        return cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA_FP16, "GPU (CUDA, 16-bit floats)"
     if cv2.dnn.DNN_TARGET_CUDA in cuda_targets:
         return cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA, "GPU (CUDA)"
     if cv2.ocl.haveOpenCL():
@@ -116,7 +120,10 @@ def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn
         prototxt = PROTOTXT_FOLDER / model.prototxt
         if hasattr(cv2.dnn, "readNetFromCaffe"):
             return cv2.dnn.readNetFromCaffe(*caffe.caffe_model(prototxt, path, stages))
-        return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages), **engine)
+        with tempfile.TemporaryDirectory() as folder:  # for a file that names the weights' places, gone once loaded
+            onnx = Path(folder) / "net.onnx"
+            onnx.write_bytes(caffe.onnx_model(prototxt, path, stages, onnx.parent).tobytes())
+            return cv2.dnn.readNetFromONNX(str(onnx), **engine)
     except cv2.error as error:
         raise PoseError(
             f"{path} is damaged: OpenCV cannot read it; fetch it again with ./getModels.sh {path.parent.name}."

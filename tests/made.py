@@ -1,12 +1,12 @@
-"""Makes what the tests need in place of OpenPose's 200 MB weights: caffemodels with known values, and with a known answer.
+"""Makes weights for OpenPose's networks, as the real 200 MB cannot be in a repository: any weights, or seeing ones.
 
     write_caffemodel(path, random_weights(layer_shapes("COCO")))     full size, right names, any values: it runs
     write_caffemodel(path, seeing_weights("MPI"))                    full size, and it finds painted figures:
     picture, keypoints = painted_figure("MPI", (640, 480))           feed it this, and expect these keypoints
 
-The seeing network knows a colour for each keypoint and each limb. The colours lie on a sphere about grey in BGR space, so
-none lies between others: no mixture of colours, as scaling and compressing a picture give along its edges, is taken for
-another colour. The background is grey, which to the network is 0, the same as the padding around a picture.
+The seeing network knows a colour for each keypoint and each limb. The colours lie on a sphere about grey in BGR space,
+so none lies between others: no mixture of colours, as scaling and compressing a picture give along its edges, is taken
+for another colour. The background is grey, which to the network is 0, the same as the padding around a picture.
 """
 
 from pathlib import Path
@@ -54,8 +54,8 @@ LIMBS = {  # the two keypoints, and the channels of the field's x and y in the w
         ((12, 13), (42, 43)),
     ),
 }
-# The figure that the seeing network knows, in a unit square: a person who faces us with the left arm up. No limb crosses
-# another, and left and right differ.
+# The figure that the seeing network knows, in a unit square: a person who faces us with the left arm up. No limb
+# crosses another, and left and right differ.
 _BODY = {
     2: (0.36, 0.27), 3: (0.24, 0.39), 4: (0.13, 0.52), 5: (0.64, 0.27), 6: (0.78, 0.19), 7: (0.88, 0.07),
     8: (0.42, 0.57), 9: (0.37, 0.76), 10: (0.40, 0.95), 11: (0.58, 0.57), 12: (0.67, 0.74), 13: (0.62, 0.93),
@@ -69,11 +69,11 @@ DOT_RADIUS, LIMB_WIDTH = 0.036, 0.028  # of the figure's square
 
 GREY, REACH = 128, 127  # the sphere of colours
 BLUR = np.outer([1, 2, 1], [1, 2, 1]) / 16
-LIMB_GAIN = 30.0  # fields are 1 along a limb and its ends under the dots
+LIMB_GAIN = 30  # so that a limb's field is 1 along all of it, its ends under the dots too
 
 
 def layer_shapes(mode: str, stages: int = 6) -> dict[str, tuple[int, int, int, int]]:
-    """Shape of the weights of each convolution, as OpenPose published them: outputs, inputs, kernel height and width."""
+    """Shape of each convolution's weights, as OpenPose published them: outputs, inputs, kernel height and width."""
     maps = {"L1": 2 * len(LIMBS[mode]), "L2": KEYPOINTS[mode] + 1}
     shapes, inputs = {}, 3
     for name, outputs in (
@@ -110,8 +110,9 @@ def random_weights(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> dict[st
 def seeing_weights(mode: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Weights of full size with which the network finds painted figures; the answer is the same after each stage.
 
-    Heatmaps have a smooth peak of 0.5 to 1 at each dot, fields are the figure's unit vectors along each limb. Dots should
-    be between 6 and 25 pixels in radius where the network sees them: figures of 190 to 780 pixels.
+    Heatmaps have one smooth peak, at the dot's centre to half a pixel, of 0.4 for a figure of 190 pixels where the
+    network sees it, 0.8 for 350. Fields are the figure's unit vectors along each limb, up to figures of 450 pixels: in
+    larger ones the dots hide the limbs' ends.
     """
     weights = {name: (np.zeros(s, np.float32), np.zeros(s[0], np.float32)) for name, s in layer_shapes(mode).items()}
     k, limbs = KEYPOINTS[mode], LIMBS[mode]

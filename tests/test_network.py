@@ -88,6 +88,19 @@ def test_cuda_comes_first(monkeypatch):
     assert choose_device("gpu")[:2] == (cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA)
 
 
+@pytest.mark.parametrize(("major", "half"), [(6, False), (7, True), (12, True)])
+def test_cuda_with_16_bit_floats_where_the_card_is_good_at_them(monkeypatch, major, half):
+    class StandInCard:
+        def majorVersion(self):
+            return major
+
+    report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA, cv2.dnn.DNN_TARGET_CUDA_FP16])
+    monkeypatch.setattr(cv2.cuda, "DeviceInfo", StandInCard, raising=False)
+    _, target, name = choose_device("gpu")
+    assert target == (cv2.dnn.DNN_TARGET_CUDA_FP16 if half else cv2.dnn.DNN_TARGET_CUDA)
+    assert ("16-bit" in name) is half
+
+
 def test_then_an_opencl_gpu(monkeypatch):
     report(monkeypatch, opencl=cv2.ocl.Device_TYPE_GPU)
     backend, target, name = choose_device("gpu")
@@ -154,6 +167,18 @@ def test_a_cut_off_network(tmp_path, share):
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(PoseError, match=r"graph_opt.pb.*getModels.sh"):
         Network(SMALL, tmp_path)
+
+
+@needs_small
+def test_opencl_gives_equal_maps_where_a_device_is_allowed():
+    """Runs where OpenCL devices are: with PoCL, OPENCV_OPENCL_DEVICE=:CPU:0 OPENCV_DNN_OPENCL_ALLOW_ALL_DEVICES=1."""
+    try:
+        network = Network(SMALL, PROJECT / "pose", device="gpu", net_wh=(96, 96))
+    except PoseError:
+        pytest.skip("no GPU, and no OpenCL device that is allowed to stand in")
+    picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+    on_cpu = Network(SMALL, PROJECT / "pose", net_wh=(96, 96))(picture)
+    assert np.abs(network(picture).values - on_cpu.values).max() < 1e-3
 
 
 def test_stages_go_with_openpose(tmp_path):

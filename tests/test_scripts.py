@@ -30,6 +30,7 @@ def run(tmp_path):
     def run(script, *options, **environment):
         command = [sys.executable, script, "--output_dir", "Output", *map(str, options)]
         env = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+        env["OPENCV_OPENCL_RUNTIME"] = "disabled"  # a machine without a GPU
         return subprocess.run(command, cwd=tmp_path, env=env | environment, capture_output=True, text=True, timeout=300)
 
     return run

@@ -1,0 +1,175 @@
+"""How fast the commands and networks are here, against the plain tutorial method: tables for the README.
+
+    python tests/benchmark.py [--model_folder DIR] [--opencv4 PYTHON] [--runs N]
+
+Everything is run in turn, round after round, so that a machine that slows down slows all alike; the tables give
+medians, spreads, and the median of the ratios within a round. Where OpenPose's weights are absent made ones stand in:
+speed does not depend on their values. The plain method (stretch to 368×368, the whole network, maxima, draw) needs
+OpenCV 4: give a Python that has it with --opencv4 where this one has OpenCV 5.
+"""
+
+import argparse
+import importlib.util
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from made import layer_shapes, random_weights, write_caffemodel
+
+PROJECT = Path(__file__).parent.parent
+sys.path.insert(0, str(PROJECT))
+from pose import caffe  # noqa: E402
+from pose.network import MODELS, PROTOTXT_FOLDER, STAGES, Network  # noqa: E402
+
+OPENPOSE, SMALL = MODELS["COCO", "openpose"], MODELS["COCO", "mobilenet"]
+SIDE = 368
+NO_WINDOWS = {**os.environ, "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+
+
+def plain(prototxt: str, weights: str, photo: str, out: str) -> None:
+    """The method of the tutorials, as a program of its own, for OpenCV 4."""
+    net = cv2.dnn.readNetFromCaffe(prototxt, weights)
+    picture = cv2.imread(photo)
+    h, w = picture.shape[:2]
+    net.setInput(cv2.dnn.blobFromImage(picture, 1 / 255, (SIDE, SIDE), (0, 0, 0)))
+    maps = net.forward()[0]
+    for heatmap in maps[:18]:
+        _, score, _, (x, y) = cv2.minMaxLoc(heatmap)
+        if score > 0.1:
+            cv2.circle(picture, (w * x // maps.shape[2], h * y // maps.shape[1]), 5, (0, 255, 255), -1)
+    cv2.imwrite(out, picture)
+
+
+def make(path: Path) -> None:
+    """Weights of full size that mean nothing."""
+    path.parent.mkdir()
+    write_caffemodel(path, random_weights(layer_shapes("COCO")))
+
+
+def run(command: list[str]) -> tuple[float, float]:
+    """Seconds and peak memory (MiB) of a whole command."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=NO_WINDOWS)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def commands(python4: str | None, weights_folder: Path, work: Path) -> dict[str, list[str]]:
+    """What is timed as a whole, by the name in the table."""
+    image = [sys.executable, str(PROJECT / "get_hpe_image.py"), "--output_dir", str(work), "--no_display"]
+    ours = [*image, "--network", "openpose", "--model_folder", str(weights_folder), "--image_file"]
+    square = PROJECT / "Input" / "example_image1.png"
+    upright = work / "upright.png"
+    picture = cv2.imread(str(square))
+    cv2.imwrite(str(upright), picture[:, 40 : 40 + picture.shape[0] * 3 // 4])
+    table = {"--help": [*image, "--help"]}
+    for name, photo in (("3:4", upright), ("square", square)):
+        if python4:
+            files = [PROTOTXT_FOLDER / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, photo, work / "plain.png"]
+            table[f"plain, OpenCV 4, {name}"] = [python4, __file__, "--plain", *map(str, files)]
+        table[f"ours, OpenPose, {name}"] = [*ours, str(photo)]
+        if (PROJECT / "pose" / SMALL.weights).exists():
+            table[f"ours, mobilenet_thin, {name}"] = [*image, "--network", "mobilenet", "--image_file", str(photo)]
+    return table
+
+
+def forwards(weights_folder: Path) -> dict:
+    """Functions that run a network once on a square input of the usual size, by the name in the table."""
+    picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    blob = cv2.dnn.blobFromImage(picture, 1 / 256, mean=(128, 128, 128))
+    table = {}
+    for stages in range(STAGES, 0, -1):
+        network = Network(OPENPOSE, weights_folder, stages=stages)
+        table[f"OpenPose COCO, {stages} stages"] = lambda network=network: network(picture)
+    files = PROTOTXT_FOLDER / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, STAGES
+    if importlib.util.find_spec("onnxruntime"):
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(caffe.onnx_model(*files).tobytes())
+        table["the same, onnxruntime"] = lambda: session.run(None, {"image": blob})
+    if importlib.util.find_spec("openvino"):
+        import openvino
+
+        model = openvino.Core().read_model(caffe.onnx_model(*files).tobytes())
+        model.reshape(list(blob.shape))
+        compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        table["the same, OpenVINO f32"] = lambda: compiled([blob])
+    if (PROJECT / "pose" / SMALL.weights).exists():
+        small = Network(SMALL, PROJECT / "pose")
+        table["mobilenet_thin"] = lambda: small(picture)
+    if importlib.util.find_spec("mediapipe"):
+        import mediapipe
+
+        pose = mediapipe.solutions.pose.Pose(static_image_mode=True)
+        table["MediaPipe Pose (full)"] = lambda: pose.process(picture)
+    return table
+
+
+def report(title: str, rounds: dict[str, list[float]], base: str | None, peaks: dict[str, float]) -> None:
+    print(f"\n| {title} | median | least – most | {'ratio to ' + base if base else 'ratio'} | peak memory |")
+    print("|---|---|---|---|---|")
+    for name, seconds in rounds.items():
+        ratio = statistics.median(a / b for a, b in zip(seconds, rounds[base], strict=True)) if base else 0
+        spread = f"{min(seconds):.2f} – {max(seconds):.2f}"
+        peak = f"{peaks[name]:.0f} MiB" if name in peaks else ""
+        print(f"| {name} | {statistics.median(seconds):.2f} s | {spread} | {f'{ratio:.2f}' if base else ''} | {peak} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plain", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--model_folder", type=Path, default=PROJECT / "pose")
+    parser.add_argument("--opencv4", metavar="PYTHON", default=None if cv2.__version__ >= "5" else sys.executable)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.plain or args.make:
+        plain(*args.plain) if args.plain else make(args.make)
+        return
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}")
+    with tempfile.TemporaryDirectory() as name:
+        work = folder = Path(name)
+        if (args.model_folder / OPENPOSE.weights).exists():
+            folder = args.model_folder
+        else:
+            # In a process of its own: a child's peak memory begins with what its parent holds.
+            subprocess.run([sys.executable, __file__, "--make", folder / OPENPOSE.weights], check=True)
+            print("OpenPose's weights are not here: made ones stand in for them.")
+        table, peaks, rounds = commands(args.opencv4, folder, work), {}, {}
+        for _ in range(args.runs):
+            for key, command in table.items():
+                seconds, peaks[key] = run(command)
+                rounds.setdefault(key, []).append(seconds)
+        for shape in ("3:4", "square"):
+            base = f"plain, OpenCV 4, {shape}"
+            chosen = {key: value for key, value in rounds.items() if key.endswith(shape)}
+            report(f"whole command, {shape} photo", chosen, base if base in rounds else None, peaks)
+        report("start-up", {"--help": rounds["--help"]}, None, peaks)
+        loads, rounds = [], {}
+        for _ in range(args.runs):
+            start = time.perf_counter()
+            Network(OPENPOSE, folder)
+            loads.append(time.perf_counter() - start)
+        report("loading a network", {OPENPOSE.name: loads}, None, {})
+        table = forwards(folder)
+        for function in table.values():
+            function()  # the first run allocates
+        for _ in range(args.runs):
+            for key, function in table.items():
+                start = time.perf_counter()
+                function()
+                rounds.setdefault(key, []).append(time.perf_counter() - start)
+        report(f"network alone, {SIDE}x{SIDE}", rounds, f"OpenPose COCO, {STAGES} stages", {})
+
+
+if __name__ == "__main__":
+    main()
