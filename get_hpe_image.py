@@ -50,14 +50,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def one_photo(args, network, path: Path) -> None:
     """From a photo's file to its results."""
-    from pose.decode import find_people
     from pose.draw import draw_keypoints, draw_skeleton, on_background
     from pose.export import people_to_json, save_picture, save_text
+    from pose.look import find_everyone
     from pose.picture import read_picture
 
     start = time.perf_counter()
     picture = read_picture(path)
-    people = find_people(network(picture), network.skeleton, args.threshold, args.number_people_max)
+    people = find_everyone(network, picture, args.threshold, args.number_people_max)
     seconds = time.perf_counter() - start
     canvas = on_background(picture, cli.BACKGROUNDS[args.background])
     results = {

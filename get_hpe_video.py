@@ -39,9 +39,9 @@ def outputs(args) -> tuple[Path, Path]:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    from pose.decode import find_people
     from pose.draw import draw_frame_info, draw_skeleton, on_background
     from pose.export import clip_json, people_to_json
+    from pose.look import Follower
     from pose.network import Network, choose_model
     from pose.track import Tracker
     from pose.video import Sink, Source, progress
@@ -53,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     print(cli.describe(network, why), flush=True)
     if source.fps_guessed:
         print(f"{args.video_file} does not tell its frame rate; taking {source.source_fps:g} a second.", flush=True)
+    find = Follower(network, args.threshold, args.number_people_max)
     tracker = None if args.no_track else Tracker(smooth=not args.no_smooth)
     display = cli.can_display(args.no_display)
     start = time.perf_counter()
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         write_json = stack.enter_context(clip_json(json_folder)) if args.write_json else None
         for number, frame in progress(source):
             t = number / source.source_fps
-            people, ids = find_people(network(frame), network.skeleton, args.threshold, args.number_people_max), None
+            people, ids = find(frame, t), None
             if tracker:
                 people, ids = tracker.update(people, t)
             canvas = on_background(frame, cli.BACKGROUNDS[args.background])

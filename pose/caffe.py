@@ -56,7 +56,7 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 NET_V1_LAYERS, NET_LAYER = 2, 100
 LAYER_NAME, LAYER_BLOBS = 1, 7
 BLOB_LEGACY_DIMS, BLOB_FLOATS, BLOB_SHAPE, BLOB_DOUBLES, SHAPE_DIM = (1, 2, 3, 4), 5, 7, 8, 1
-MOST_STEPS = 200_000  # through a caffemodel, so that no file can hang us; OpenPose's snapshots take some 5,000
+MOST_STEPS = 100_000  # through a caffemodel, so that no file can hang us; OpenPose's snapshots take some 5,000
 
 # Of ONNX: versions that OpenCV 5.0 and onnxruntime know, and the types of a tensor and of attributes.
 IR_VERSION, OPSET = 7, 13

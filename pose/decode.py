@@ -6,6 +6,7 @@ sampled between cells, which is as exact and far cheaper. Nothing here knows of 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -60,9 +61,13 @@ def find_people(maps: Maps, skeleton: Skeleton, threshold: float = 0.1, number_p
         fill_gaps(people[0], maps, heatmaps)
     people[:, :, 2] = np.clip(people[:, :, 2], 0, 1)
     people[people[:, :, 2] < threshold] = 0
-    people = people[np.argsort([-strength(person) for person in people], kind="stable")] if len(people) else people
-    people = people[people[:, :, 2].any(axis=1)]
-    return people if number_people_max < 0 else people[:number_people_max]
+    return strongest_first(people[people[:, :, 2].any(axis=1)], number_people_max)
+
+
+def strongest_first(people: np.ndarray, number_people_max: int = -1) -> np.ndarray:
+    """People (N, K, 3) in the order of their strength, number_people_max of them; -1: all."""
+    order = sorted(range(len(people)), key=lambda number: -strength(people[number]))
+    return people[order if number_people_max < 0 else order[:number_people_max]]
 
 
 def find_peaks(heatmaps: np.ndarray, threshold: float) -> Peaks:
@@ -151,7 +156,20 @@ def fill_gaps(person: np.ndarray, maps: Maps, heatmaps: np.ndarray) -> None:
             person[k] = *xy, heatmaps[k, y, x]
 
 
+def size(pose: np.ndarray) -> float:
+    """Longer side of the box of a pose's (K, 3) found keypoints, in pixels, at least 1."""
+    found = pose[pose[:, 2] > 0, :2]
+    return max(1.0, float(np.ptp(found, axis=0).max())) if len(found) else 1.0
+
+
+def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean distance of the keypoints that both poses (K, 3) have, in sizes of the larger one; inf without any."""
+    both = (a[:, 2] > 0) & (b[:, 2] > 0)
+    if not both.any():
+        return math.inf
+    return float(np.linalg.norm(a[both, :2] - b[both, :2], axis=1).mean() / max(size(a), size(b)))
+
+
 def strength(person: np.ndarray) -> float:
     """Large and well seen comes first: the sum of a person's (K, 3) scores times its height or width."""
-    found = person[person[:, 2] > 0]
-    return float(found[:, 2].sum() * np.ptp(found[:, :2], axis=0).max()) if len(found) else 0.0
+    return float(person[:, 2].sum()) * size(person)

@@ -5,6 +5,7 @@ The only file that knows that the networks differ.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ import cv2
 import numpy as np
 
 from . import PoseError, caffe
-from .maps import Maps, fit
+from .maps import STRIDE, Fit, Maps, fit
 from .skeletons import COCO, MPI, Skeleton
 
 PROTOTXT_FOLDER = Path(__file__).parent
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
+SIDE = 368  # OpenPose's usual height of the network's input
 STAGES = 6  # of every network here; each stage looks again at what the one before said
 
 
@@ -32,8 +34,9 @@ class Model:
     prototxt: str | None  # below this package; None: the weights hold the graph
     scale: float  # the network sees scale · (value − mean), blue, green, red
     mean: float
-    net_wh: tuple[int, int]  # default --net_resolution: the longer side has this length
     licence: str
+    fills_area: bool  # default --net_resolution: as much work as 368x368, or 368 for the longer side
+    closer: int | None  # side of a second look at each person; None: the first is enough
 
 
 # OpenPose feeds its Caffe networks x/256 − 0.5 (its imageToCaffeInput); mobilenet_thin takes the bytes as they are.
@@ -46,8 +49,9 @@ MODELS = {
         prototxt="coco/pose_deploy_linevec.prototxt",
         scale=1 / 256,
         mean=128,
-        net_wh=(368, 368),
         licence=OPENPOSE_LICENCE,
+        fills_area=False,
+        closer=None,
     ),
     ("MPI", "openpose"): Model(
         name="OpenPose MPI",
@@ -56,8 +60,9 @@ MODELS = {
         prototxt="mpi/pose_deploy_linevec.prototxt",
         scale=1 / 256,
         mean=128,
-        net_wh=(368, 368),
         licence=OPENPOSE_LICENCE,
+        fills_area=False,
+        closer=None,
     ),
     ("COCO", "mobilenet"): Model(
         name="mobilenet_thin",
@@ -66,8 +71,9 @@ MODELS = {
         prototxt=None,
         scale=1.0,
         mean=0,
-        net_wh=(368, 368),
         licence="Apache-2.0",
+        fills_area=True,
+        closer=256,
     ),
 }
 
@@ -130,6 +136,14 @@ def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn
         ) from error
 
 
+def usual_size(w: int, h: int, fills_area: bool) -> tuple[int, int]:
+    """The network input for a picture of w×h pixels that is never more work than SIDE×SIDE."""
+    if not fills_area:
+        return SIDE, SIDE
+    scale = SIDE / math.sqrt(w * h)
+    return max(STRIDE * 2, int(w * scale) // STRIDE * STRIDE), max(STRIDE * 2, int(h * scale) // STRIDE * STRIDE)
+
+
 class Network:
     """Call it with a picture; it answers with Maps."""
 
@@ -145,15 +159,22 @@ class Network:
             raise PoseError(f"--stages goes with OpenPose's networks, not with {model.name}; leave it out.")
         backend, target, self.device_name = choose_device(device)
         self.model, self.skeleton = model, model.skeleton
-        self.net_wh = net_wh or model.net_wh
+        self.net_wh = net_wh
         self.net = load(model, model_folder, stages, on_cpu=target == cv2.dnn.DNN_TARGET_CPU)
         if target != cv2.dnn.DNN_TARGET_CPU:  # the CPU is where a network runs unasked
             self.net.setPreferableBackend(backend)
             self.net.setPreferableTarget(target)
 
-    def __call__(self, picture: np.ndarray, box: tuple[int, int, int, int] | None = None) -> Maps:
-        """Maps of a picture, (H, W, 3) uint8 blue, green, red, or of a box (x, y, width, height) inside it."""
-        how = fit((picture.shape[1], picture.shape[0]), self.net_wh, box)
+    def __call__(self, picture: np.ndarray) -> Maps:
+        """Maps of a picture, (H, W, 3) uint8 blue, green, red."""
+        h, w = picture.shape[:2]
+        return self.maps(picture, fit((w, h), self.net_wh or usual_size(w, h, self.model.fills_area)))
+
+    def closer(self, picture: np.ndarray, box: tuple[int, int, int, int]) -> Maps:
+        """Maps of a box (x, y, width, height) inside a picture, at the size that the network likes a person."""
+        return self.maps(picture, fit((picture.shape[1], picture.shape[0]), (self.model.closer,) * 2, box))
+
+    def maps(self, picture: np.ndarray, how: Fit) -> Maps:
         mean = (self.model.mean,) * 3
         self.net.setInput(cv2.dnn.blobFromImage(how.cut(picture), self.model.scale, mean=mean))
         try:

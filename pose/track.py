@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .decode import pose_distance, size
+
 MATCH_DISTANCE = 0.3  # mean distance of two poses' keypoints, as a share of the person's size, that may be one person
 FORGET_AFTER = 1.0  # seconds unseen after which a person who comes back counts as a new one
-MIN_CUTOFF = 3.0  # Hz; the 1€ filter's cutoff for a keypoint at rest: lower is steadier
-BETA = 3.0  # Hz per (person's size / second); higher lags less when moving
+MIN_CUTOFF = 1.0  # Hz; the 1€ filter's cutoff for a keypoint at rest: lower is steadier
+BETA = 15.0  # Hz per (person's size / second); higher lags less when moving: at 15 a walk keeps the accuracy it had
 SPEED_CUTOFF = 1.0  # Hz; cutoff for the speed itself, the 1€ paper's value
 
 
@@ -62,20 +64,6 @@ class Tracker:
             if distance <= MATCH_DISTANCE and number not in match and track not in match.values():
                 match[number] = track
         return match
-
-
-def size(pose: np.ndarray) -> float:
-    """Longer side of the box of a pose's (K, 3) found keypoints, in pixels, at least 1."""
-    found = pose[pose[:, 2] > 0, :2]
-    return max(1.0, float(np.ptp(found, axis=0).max())) if len(found) else 1.0
-
-
-def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean distance of the keypoints that both poses (K, 3) have, in sizes of the larger one; inf without any."""
-    both = (a[:, 2] > 0) & (b[:, 2] > 0)
-    if not both.any():
-        return math.inf
-    return float(np.linalg.norm(a[both, :2] - b[both, :2], axis=1).mean() / max(size(a), size(b)))
 
 
 def one_euro(track: Track, person: np.ndarray, dt: float) -> np.ndarray:

@@ -4,7 +4,8 @@ import pytest
 
 from pose import PoseError
 from pose.cli import PROJECT
-from pose.network import MODELS, Network, choose_device, choose_model
+from pose.maps import fit
+from pose.network import MODELS, Network, choose_device, choose_model, usual_size
 
 SMALL = MODELS["COCO", "mobilenet"]
 needs_small = pytest.mark.skipif(
@@ -137,16 +138,20 @@ def test_the_small_networks_fields_are_where_the_table_says():
 
 
 @needs_small
-def test_a_box_gives_the_same_place_as_the_whole():
+def test_whole_and_box_lead_to_the_same_place():
     network = Network(SMALL, PROJECT / "pose")
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
-    places = []
-    for box in (None, (100, 40, 320, 450)):
-        maps = network(picture, box)
-        y, x = np.unravel_index(maps.values[13].argmax(), maps.values[13].shape)  # left ankle
-        places.append(maps.to_picture([x, y]))
-    assert np.abs(places[0] - places[1]).max() < 10
-    assert np.abs(places[0] - (349, 461)).max() < 12
+    for maps in (network(picture), network.closer(picture, (100, 40, 320, 450))):
+        y, x = np.unravel_index(maps.values[13].argmax(), maps.values[13].shape)
+        ankle = maps.to_picture([x, y])
+        assert (np.abs(ankle - (349, 461)) <= maps.cell_wh).all()  # labelled by hand
+
+
+@pytest.mark.parametrize("fills_area", [True, False])
+@pytest.mark.parametrize("picture_wh", [(100, 100), (856, 424), (424, 856), (4000, 3000), (5000, 100), (1, 1)])
+def test_the_usual_size_is_no_more_work_than_a_square_of_368(picture_wh, fills_area):
+    w, h = fit(picture_wh, usual_size(*picture_wh, fills_area)).size_wh
+    assert w * h <= 368 * 368
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"version https://git-lfs.github.com/spec/v1\n"])

@@ -93,7 +93,7 @@ def test_the_examples_against_labels(run, tmp_path):
     folder = tmp_path / "Output" / "ImageCOCO"
     for example, label, within in (
         ("example_image1", "walker", [0.95]),
-        ("example_image2", "two_people", [0.75, 0.95]),  # the small man's legs are taken for one another
+        ("example_image2", "two_people", [0.85, 0.95]),
     ):
         found = poses(folder / f"{example}_keypoints.json")
         assert len(found) == len(within)
@@ -121,7 +121,8 @@ def test_the_example_clip_against_labels(run, tmp_path):
     off = [
         truth.errors(poses(files[number]), person) for number, people in truth.load("walk").items() for person in people
     ]
-    assert (np.concatenate(off) < 0.1).mean() > 0.93
+    assert (np.concatenate(off) < 0.1).mean() > 0.95
+    assert (np.concatenate(off) < 0.05).mean() > 0.93
     assert len({json.loads(path.read_text())["people"][0]["person_id"][0] for path in files}) == 1
     drawn, fps = frames_of(folder / "example_video1_skeleton_COCO.mp4")
     source, source_fps = frames_of(PROJECT / "Input" / "example_video1.mp4")

@@ -1,0 +1,77 @@
+"""Everyone in a picture: a look at the whole finds people, a closer one at each says where their keypoints are.
+
+The small network was trained on people of some 200 pixels: larger and smaller ones it sees worse. OpenPose's networks
+need no second look. People whom the closer look does not find again were none.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .decode import find_people, pose_distance, size, strongest_first
+from .network import Network
+
+WHOLE_EVERY = 1.0  # seconds after which a clip's whole frame is looked at again, for newcomers
+MARGIN = 0.25  # of the person's size, around the keypoints found: where the missing ones may lie
+SAME_PERSON = 0.3  # mean distance of keypoints, as a share of the person's size, up to which two poses are one person's
+DOUBLE = 0.1  # and up to which they are so much one person's that one of them is enough
+
+
+def find_everyone(
+    network: Network, picture: np.ndarray, threshold: float = 0.1, number_people_max: int = -1
+) -> np.ndarray:
+    """People (N, K, 3) in a picture (H, W, 3), strongest first."""
+    people = find_people(network(picture), network.skeleton, threshold, number_people_max)
+    if network.model.closer is None:
+        return people
+    return strongest_first(look_closer(network, picture, people, threshold, keep=True))
+
+
+class Follower:
+    """find_everyone for the frames of a clip: most of the time it looks only where people were in the frame before."""
+
+    def __init__(self, network: Network, threshold: float = 0.1, number_people_max: int = -1) -> None:
+        self.network, self.threshold, self.number_people_max = network, threshold, number_people_max
+        self.people = np.zeros((0, len(network.skeleton.keypoints), 3), np.float32)
+        self.whole_at = -math.inf
+
+    def __call__(self, picture: np.ndarray, t: float) -> np.ndarray:
+        """People (N, K, 3) in a frame at time t in seconds, strongest first."""
+        follows = len(self.people) and self.network.model.closer and t - self.whole_at < WHOLE_EVERY
+        people = look_closer(self.network, picture, self.people, self.threshold) if follows else self.people[:0]
+        if len(people) < max(1, len(self.people)) or not follows:  # someone is lost, or may have come
+            people = find_everyone(self.network, picture, self.threshold, self.number_people_max)
+            self.whole_at = t
+        self.people = strongest_first(people)
+        return self.people
+
+
+def look_closer(
+    network: Network, picture: np.ndarray, people: np.ndarray, threshold: float, keep: bool = False
+) -> np.ndarray:
+    """Each of the people (N, K, 3) seen anew in a box around them; those who are found again, each once.
+
+    keep: what only the first look at this picture saw of a person stays.
+    """
+    found: list[np.ndarray] = []
+    for person in people:
+        maps = network.closer(picture, box_around(person, picture))
+        candidates = find_people(maps, network.skeleton, threshold)
+        nearest = min(candidates, key=lambda other: pose_distance(person, other), default=None)
+        if nearest is None or pose_distance(person, nearest) > SAME_PERSON:
+            continue
+        if keep:
+            nearest[nearest[:, 2] == 0] = person[nearest[:, 2] == 0]
+        if all(pose_distance(nearest, other) > DOUBLE for other in found):
+            found.append(nearest)
+    return np.stack(found) if found else people[:0]
+
+
+def box_around(person: np.ndarray, picture: np.ndarray) -> tuple[int, int, int, int]:
+    """x, y, width, height of the box in the picture that holds the person (K, 3) with a margin."""
+    keypoints, margin = person[person[:, 2] > 0, :2], MARGIN * size(person)
+    x0, y0 = np.maximum(np.floor(keypoints.min(axis=0) - margin), 0).astype(int).tolist()
+    x1, y1 = np.minimum(np.ceil(keypoints.max(axis=0) + margin) + 1, picture.shape[1::-1]).astype(int).tolist()
+    return x0, y0, x1 - x0, y1 - y0
