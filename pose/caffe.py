@@ -78,7 +78,7 @@ class Blob(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A mapped file and its path as an ONNX file will name it."""
+    """A mapped file and its absolute path."""
 
     data: np.ndarray
     path: str
@@ -91,14 +91,6 @@ class _Place(NamedTuple):
         entries = {"location": self.path, "offset": str(offset), "length": str(piece.size)}
         pieces = [piece for pair in entries.items() for piece in _field(13, *_field(1, pair[0]), *_field(2, pair[1]))]
         return [*pieces, *_field(14, EXTERNAL)]
-
-
-def _place(data: np.ndarray, path: Path, folder: Path) -> _Place | None:
-    """The mapped file at `path`, as seen from the folder; None where no relative path leads there."""
-    try:
-        return _Place(data, os.path.relpath(os.path.realpath(path), os.path.realpath(folder)))
-    except ValueError:  # another drive of Windows
-        return None
 
 
 class _Fault(Exception):
@@ -136,16 +128,16 @@ def caffe_model(prototxt: Path, caffemodel: Path, stages: int) -> tuple[np.ndarr
     return np.frombuffer("\n".join(lines).encode(), np.uint8), data
 
 
-def onnx_model(prototxt: Path, caffemodel: Path, stages: int, folder: Path | None = None) -> np.ndarray:
+def onnx_model(prototxt: Path, caffemodel: Path, stages: int, embed: bool = True) -> np.ndarray:
     """The network up to a stage as an ONNX file, uint8, for cv2.dnn.readNetFromONNX; height and width are free.
 
-    With `folder`, where the file will lie, the weights stay in the caffemodel and the file of some 40 kB says where:
-    loading it then copies them once, and not three times.
+    embed=False: the weights stay in the caffemodel and the file, of some 40 kB, says where. To load it then copies them
+    once and not three times. OpenCV 5 can do that; OpenCV 4 crashes.
     """
     layers = cut(read_prototxt(prototxt), stages, prototxt)
     data = open_weights(caffemodel)
     blobs = read_weights(data, caffemodel)
-    place = folder and _place(data, caffemodel, folder)
+    place = None if embed else _Place(data, os.path.abspath(caffemodel))
     channels = check_fit(layers, blobs, caffemodel)
     results = {INPUT: INPUT}  # what each blob holds by now: Caffe's ReLU overwrites, in ONNX each result has a name
     graph = _field(2, "openpose")

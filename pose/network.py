@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,10 +125,10 @@ def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn
         prototxt = PROTOTXT_FOLDER / model.prototxt
         if hasattr(cv2.dnn, "readNetFromCaffe"):
             return cv2.dnn.readNetFromCaffe(*caffe.caffe_model(prototxt, path, stages))
-        with tempfile.TemporaryDirectory() as folder:  # for a file that names the weights' places, gone once loaded
-            onnx = Path(folder) / "net.onnx"
-            onnx.write_bytes(caffe.onnx_model(prototxt, path, stages, onnx.parent).tobytes())
-            return cv2.dnn.readNetFromONNX(str(onnx), **engine)
+        try:
+            return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages, embed=False), **engine)
+        except cv2.error:  # a path that OpenCV itself cannot open
+            return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages), **engine)
     except cv2.error as error:
         raise PoseError(
             f"{path} is damaged: OpenCV cannot read it; fetch it again with ./getModels.sh {path.parent.name}."

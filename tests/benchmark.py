@@ -4,8 +4,8 @@
 
 Everything is run in turn, round after round, so that a machine that slows down slows all alike; the tables give
 medians, spreads, and the median of the ratios within a round. Where OpenPose's weights are absent made ones stand in:
-speed does not depend on their values. The plain method (stretch to 368×368, the whole network, maxima, draw) needs
-OpenCV 4: give a Python that has it with --opencv4 where this one has OpenCV 5.
+the network's speed does not depend on their values. The plain method (stretch to 368×368, the whole network, maxima,
+draw) needs OpenCV 4: give a Python that has it with --opencv4 where this one has OpenCV 5.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from made import layer_shapes, random_weights, write_caffemodel
+from made import seeing_weights, write_caffemodel
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -48,9 +48,9 @@ def plain(prototxt: str, weights: str, photo: str, out: str) -> None:
 
 
 def make(path: Path) -> None:
-    """Weights of full size that mean nothing."""
+    """Weights of full size that see nobody in a photo: with random ones there would be a crowd to decode and draw."""
     path.parent.mkdir()
-    write_caffemodel(path, random_weights(layer_shapes("COCO")))
+    write_caffemodel(path, seeing_weights("COCO"))
 
 
 def run(command: list[str]) -> tuple[float, float]:
@@ -89,7 +89,7 @@ def forwards(weights_folder: Path) -> dict:
     table = {}
     for stages in range(STAGES, 0, -1):
         network = Network(OPENPOSE, weights_folder, stages=stages)
-        table[f"OpenPose COCO, {stages} stages"] = lambda network=network: network(picture)
+        table[f"OpenPose COCO, --stages {stages}"] = lambda network=network: network(picture)
     files = PROTOTXT_FOLDER / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, STAGES
     if importlib.util.find_spec("onnxruntime"):
         import onnxruntime
@@ -168,7 +168,7 @@ def main() -> None:
                 start = time.perf_counter()
                 function()
                 rounds.setdefault(key, []).append(time.perf_counter() - start)
-        report(f"network alone, {SIDE}x{SIDE}", rounds, f"OpenPose COCO, {STAGES} stages", {})
+        report(f"network alone, {SIDE}x{SIDE}", rounds, f"OpenPose COCO, --stages {STAGES}", {})
 
 
 if __name__ == "__main__":

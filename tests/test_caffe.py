@@ -323,6 +323,20 @@ def test_onnx_file_is_valid(full):
     assert model.graph.output[0].type.tensor_type.shape.dim[1].dim_value == 57
 
 
+@pytest.mark.skipif(HAS_CAFFE, reason="OpenCV 4 reads no weights from beside an ONNX file, and need not")
+@pytest.mark.parametrize("numbers", ["packed", "unpacked", "double"])
+def test_onnx_file_that_leaves_the_weights_where_they_are(numbers, tmp_path):
+    folder = tmp_path / "a folder ü"
+    folder.mkdir()
+    prototxt, caffemodel = thin(COCO, folder, numbers=numbers)
+    whole, outline = (onnx_model(prototxt, caffemodel, 6, embed=embed) for embed in (True, False))
+    value = network_input((48, 40))
+    found, right = (forward(cv2.dnn.readNetFromONNX(graph), value) for graph in (outline, whole))
+    assert np.array_equal(found, right)
+    if numbers == "packed":  # as OpenPose's are; other ways to write them are not ONNX's
+        assert outline.size < 60_000 < whole.size
+
+
 @pytest.mark.parametrize(("mode", "stages"), [("MPI", 6), ("COCO", 2)])
 def test_seeing_network_finds_the_painted_figure(mode, stages, tmp_path):
     path = tmp_path / "seeing.caffemodel"
@@ -440,6 +454,14 @@ def test_fewer_weights_than_their_shape_says(tiny):
     with pytest.raises(PoseError) as error:
         onnx_model(prototxt, path, 2)
     sentence(error, path, "conv1 has not as many weights as it says", "./getModels.sh")
+
+
+def test_half_a_number_among_the_weights(tiny):
+    prototxt, path, _ = tiny
+    path.write_bytes(message(100, message(1, b"conv1") + message(7, message(8, bytes(12)))))  # doubles have 8 bytes
+    with pytest.raises(PoseError) as error:
+        onnx_model(prototxt, path, 2)
+    sentence(error, path, "is damaged", "./getModels.sh")
 
 
 @pytest.mark.parametrize("stages", [0, -1, 3, 7])
