@@ -1,8 +1,12 @@
 """Find people's poses with OpenCV: the five-minute tour.
 
     picture ──network.py──▶ Maps ──decode.py──▶ people ──draw.py──▶ picture
-                                                   │──track.py──▶ the same people, frame after frame
+              (maps.py: there and back)            │──track.py──▶ the same people, frame after frame
                                                    └──export.py──▶ OpenPose JSON
+
+look.py goes that way twice: once for the whole picture, then closer for each person. skeletons.py says what a body is,
+caffe.py reads OpenPose's files for network.py, picture.py and video.py read photos and read and write clips, cli.py is
+what both commands share, and fetch.py is a command of its own: it fetches the weights.
 
 The data, said once:
 

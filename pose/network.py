@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,22 +118,31 @@ def choose_device(device: str) -> tuple[int, int, str]:
 def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn.Net:
     """The network in OpenCV's hands, with Caffe's importer where it has one, else as ONNX."""
     path = model_folder / model.weights
-    # OpenCV 5's new engine is the faster one and runs on the CPU only.
-    engine = {} if on_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC") else {"engine": cv2.dnn.ENGINE_CLASSIC}
     try:
         if model.prototxt is None:
+            engine = {} if on_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC") else {"engine": cv2.dnn.ENGINE_CLASSIC}
             return cv2.dnn.readNetFromTensorflow(caffe.open_weights(path), **engine)
         prototxt = PROTOTXT_FOLDER / model.prototxt
         if hasattr(cv2.dnn, "readNetFromCaffe"):
             return cv2.dnn.readNetFromCaffe(*caffe.caffe_model(prototxt, path, stages))
-        try:
-            return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages, embed=False), **engine)
-        except cv2.error:  # a path that OpenCV itself cannot open
-            return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages), **engine)
+        return load_onnx(prototxt, path, stages, on_cpu)
     except cv2.error as error:
         raise PoseError(
             f"{path} is damaged: OpenCV cannot read it; fetch it again with ./getModels.sh {path.parent.name}."
         ) from error
+
+
+def load_onnx(prototxt: Path, path: Path, stages: int, on_cpu: bool) -> cv2.dnn.Net:
+    """For OpenCV 5: its new engine is the faster one and runs on the CPU only, its classic one also on GPUs."""
+    if not on_cpu:
+        with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
+            onnx = Path(folder) / "net.onnx"
+            caffe.onnx_model(prototxt, path, stages).tofile(onnx)
+            return cv2.dnn.readNetFromONNX(str(onnx), engine=cv2.dnn.ENGINE_CLASSIC)
+    try:
+        return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages, embed=False))
+    except cv2.error:  # a path that OpenCV itself cannot open
+        return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages))
 
 
 def usual_size(w: int, h: int, fills_area: bool) -> tuple[int, int]:

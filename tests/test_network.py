@@ -1,11 +1,13 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
-from pose import PoseError
+from pose import PoseError, caffe
 from pose.cli import PROJECT
 from pose.maps import fit
-from pose.network import MODELS, Network, choose_device, choose_model, usual_size
+from pose.network import MODELS, Network, choose_device, choose_model, load_onnx, usual_size
 
 SMALL = MODELS["COCO", "mobilenet"]
 needs_small = pytest.mark.skipif(
@@ -172,6 +174,21 @@ def test_a_cut_off_network(tmp_path, share):
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(PoseError, match=r"graph_opt.pb.*getModels.sh"):
         Network(SMALL, tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(cv2.dnn, "ENGINE_CLASSIC"), reason="OpenCV 4 has one engine")
+def test_on_a_gpu_opencv_5_gets_a_file_and_its_classic_engine(monkeypatch):
+    """Its new engine runs on the CPU whatever the target, and from memory 5.0 takes the new one whatever is asked."""
+    calls = []
+
+    def read(what, engine=None):
+        calls.append((isinstance(what, str) and Path(what).stat().st_size, engine))
+
+    monkeypatch.setattr(caffe, "onnx_model", lambda *_, embed=True: np.zeros(7 if embed else 5, np.uint8))
+    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", read)
+    load_onnx(Path("a"), Path("b"), 6, on_cpu=False)
+    load_onnx(Path("a"), Path("b"), 6, on_cpu=True)
+    assert calls == [(7, cv2.dnn.ENGINE_CLASSIC), (False, None)]
 
 
 @needs_small
