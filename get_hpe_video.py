@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     find = Follower(network, args.threshold, args.number_people_max)
     tracker = None if args.no_track else Tracker(smooth=not args.no_smooth)
     display = cli.can_display(args.no_display)
-    start = time.perf_counter()
+    start, stopped = time.perf_counter(), False
     with contextlib.ExitStack() as stack:
         stack.enter_context(source)
         sink = stack.enter_context(Sink(clip, source.fps))
@@ -74,9 +74,15 @@ def main(argv: list[str] | None = None) -> int:
             if write_json:
                 write_json(number, people_to_json(people, ids))
             if display and not cli.show_frame(picture, "Skeleton, q ends"):
+                stopped = True
                 break
         if not source.frames_read:
             raise PoseError(f"{args.video_file} holds no frame to read; check --video_file and --frame_first.")
+    if source.frames_read < 0.9 * len(source) and not stopped:
+        note = (
+            f"{args.video_file} tells of {len(source)} frames; only {source.frames_read} could be read: it is cut off."
+        )
+        print(f"Note: {note}", file=sys.stderr)
     seconds = time.perf_counter() - start
     rate = source.frames_read / seconds
     print(f"{source.frames_read} frames, {seconds:.1f} s, {rate:.0f} a second -> {cli.show_path(clip)}")

@@ -6,9 +6,11 @@ Imports nothing heavy, so that --help and a mistyped option answer at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import glob
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -99,6 +101,7 @@ def run(main: Callable[[], int]) -> int:
     """main's exit code; a person's mistake is one sentence on stderr and 1, Ctrl-C 130, SIGTERM 143."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are ours to say; OpenCV's lines name its sources
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("QT_LOGGING_RULES", "*=false")
     stopped_by = signal.SIGINT
 
     def stop(number: int, _: object) -> None:
@@ -158,11 +161,28 @@ def refuse_collisions(outputs: Iterable[tuple[Path, Path]]) -> None:
 
 def can_display(no_display: bool) -> bool:
     """Whether windows can open. Asked before OpenCV is: with no display Qt ends the whole process."""
-    if no_display or (sys.platform.startswith("linux") and not (os.getenv("DISPLAY") or os.getenv("WAYLAND_DISPLAY"))):
+    if no_display or (sys.platform.startswith("linux") and not display_answers(os.getenv("DISPLAY", ""))):
         return False
     import cv2
 
     return "GUI:                           NONE" not in cv2.getBuildInformation()
+
+
+def display_answers(display: str) -> bool:
+    """Whether an X server is behind a DISPLAY such as :0 or host:10.0; pip's OpenCV can show windows on no other."""
+    host, _, rest = display.rpartition(":")
+    number = rest.partition(".")[0]
+    if not number.isdecimal():
+        return False
+    local = f"/tmp/.X11-unix/X{number}"
+    places = [(socket.AF_INET, (host, 6000 + int(number)))] if host not in ("", "unix") else []
+    places = places or [(socket.AF_UNIX, local), (socket.AF_UNIX, "\0" + local)]
+    for family, address in places:
+        with contextlib.suppress(OSError), socket.socket(family) as connection:
+            connection.settimeout(2)
+            connection.connect(address)
+            return True
+    return False
 
 
 def show(pictures: dict, name: str) -> None:

@@ -146,10 +146,10 @@ def load_onnx(prototxt: Path, path: Path, stages: int, on_cpu: bool) -> cv2.dnn.
 
 
 def usual_size(w: int, h: int, fills_area: bool) -> tuple[int, int]:
-    """The network input for a picture of w×h pixels that is never more work than SIDE×SIDE."""
+    """The network input for a picture of w×h pixels: never more work than SIDE×SIDE, no side over twice SIDE."""
     if not fills_area:
         return SIDE, SIDE
-    scale = SIDE / math.sqrt(w * h)
+    scale = min(SIDE / math.sqrt(w * h), 2 * SIDE / max(w, h))
     return max(STRIDE * 2, int(w * scale) // STRIDE * STRIDE), max(STRIDE * 2, int(h * scale) // STRIDE * STRIDE)
 
 

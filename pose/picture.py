@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -22,8 +26,9 @@ def read_picture(path: Path) -> np.ndarray:
     if not data.size:
         raise PoseError(f"{path} is empty; give a picture file.")
     try:
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        layers = None if data[:2].tobytes() == JPEG_START else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        with silence():
+            picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            layers = None if data[:2].tobytes() == JPEG_START else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise PoseError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG.") from error
     if picture is None:
@@ -31,6 +36,20 @@ def read_picture(path: Path) -> np.ndarray:
     if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.shape[:2] == picture.shape[:2]:
         return on_white(picture, layers[:, :, 3])
     return picture
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """libpng and its like write to stderr by themselves; what they mean is ours to say."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def on_white(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
 import signal
+import socket
 
 import pytest
 
@@ -113,7 +114,16 @@ def test_two_inputs_for_one_result(tmp_path):
 def test_no_windows_without_a_display(monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert not cli.can_display(no_display=False)
-    monkeypatch.setenv("DISPLAY", ":0")
-    assert not cli.can_display(no_display=True)
+    for dead in (":4711", "127.0.0.1:4711.0", "nonsense"):  # where Qt would end the process
+        monkeypatch.setenv("DISPLAY", dead)
+        assert not cli.can_display(no_display=False)
+
+
+def test_a_display_that_answers(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        display = f"127.0.0.1:{server.getsockname()[1] - 6000}.0"
+        assert cli.display_answers(display)
+        monkeypatch.setattr("sys.platform", "linux")
+        monkeypatch.setenv("DISPLAY", display)
+        assert not cli.can_display(no_display=True)

@@ -154,6 +154,7 @@ def test_whole_and_box_lead_to_the_same_place():
 def test_the_usual_size_is_no_more_work_than_a_square_of_368(picture_wh, fills_area):
     w, h = fit(picture_wh, usual_size(*picture_wh, fills_area)).size_wh
     assert w * h <= 368 * 368
+    assert max(w, h) <= 2 * 368
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"version https://git-lfs.github.com/spec/v1\n"])

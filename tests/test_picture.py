@@ -78,6 +78,16 @@ def test_what_is_no_picture(tmp_path, content, says):
         read_picture(path)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff"])
+def test_a_cut_off_picture_makes_no_noise(tmp_path, capfd, suffix):
+    rng = np.random.default_rng(0)
+    path = write(tmp_path / f"a{suffix}", rng.integers(0, 256, (64, 64, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(PoseError, match="damaged"):
+        read_picture(path)
+    assert capfd.readouterr().err == ""
+
+
 def test_what_cannot_be_opened(tmp_path):
     with pytest.raises(PoseError, match="Cannot read"):
         read_picture(tmp_path / "none.jpg")
