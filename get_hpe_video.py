@@ -79,10 +79,8 @@ def main(argv: list[str] | None = None) -> int:
         if not source.frames_read:
             raise PoseError(f"{args.video_file} holds no frame to read; check --video_file and --frame_first.")
     if source.frames_read < 0.9 * len(source) and not stopped:
-        note = (
-            f"{args.video_file} tells of {len(source)} frames; only {source.frames_read} could be read: it is cut off."
-        )
-        print(f"Note: {note}", file=sys.stderr)
+        told = f"tells of {len(source)} frames and gave {source.frames_read}"
+        print(f"Note: {args.video_file} {told}: it is cut off or damaged.", file=sys.stderr)
     seconds = time.perf_counter() - start
     rate = source.frames_read / seconds
     print(f"{source.frames_read} frames, {seconds:.1f} s, {rate:.0f} a second -> {cli.show_path(clip)}")

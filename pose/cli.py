@@ -99,6 +99,8 @@ def share(text: str) -> float:
 
 def run(main: Callable[[], int]) -> int:
     """main's exit code; a person's mistake is one sentence on stderr and 1, Ctrl-C 130, SIGTERM 143."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are ours to say; OpenCV's lines name its sources
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")

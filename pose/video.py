@@ -107,6 +107,7 @@ class Sink:
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.writer: cv2.VideoWriter | None = None
         self.failed: str | None = None
+        self.written = 0
         self.exits = contextlib.ExitStack()
 
     def __enter__(self) -> Sink:
@@ -135,16 +136,27 @@ class Sink:
                     self.failed = f"OpenCV cannot write {self.path} ({size_wh[0]}x{size_wh[1]}, {self.fps:g} fps)."
                     continue
             self.writer.write(frame)
+            self.written += 1
 
     def __exit__(self, *error: object) -> None:
         self.queue.put(None)
         self.thread.join()
         if self.writer is not None:
             self.writer.release()
+        if error[0] is None and self.written and not self.failed and count_frames(self.part) != self.written:
+            self.failed = f"{self.path} could not be written whole; is the disk full? Choose another --output_dir."
         failure = PoseError(self.failed) if self.failed and error[0] is None else None
         self.exits.__exit__(*((PoseError, failure, None) if failure else error))
         if failure:
             raise failure
+
+
+def count_frames(path: Path) -> int:
+    """How many frames a clip that we wrote tells of: OpenCV does not say when writing fails."""
+    capture = cv2.VideoCapture(str(path))
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    return count
 
 
 def progress(source: Source) -> tqdm:

@@ -134,6 +134,14 @@ def test_the_example_clip_against_labels(run, tmp_path):
 
 
 @needs_small
+def test_a_console_that_cannot_print_a_name(run, tmp_path):
+    (tmp_path / "ü.png").write_bytes((PROJECT / "Input" / "example_image1.png").read_bytes())
+    done = run(IMAGE, "--image_file", "ü.png", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xfc.png: 1 person" in done.stdout
+
+
+@needs_small
 def test_nobody_is_no_error(run, tmp_path):
     cv2.imwrite(str(tmp_path / "plain.png"), np.full((200, 300, 3), 90, np.uint8))
     done = run(IMAGE, "--image_file", "plain.png", "--write_json")

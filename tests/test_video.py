@@ -1,4 +1,5 @@
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -110,6 +111,29 @@ def test_ctrl_c_leaves_a_clip_of_what_was_done(tmp_path):
         raise KeyboardInterrupt
     assert [p.name for p in tmp_path.iterdir()] == ["clip-partial.mp4"]
     assert len(read(str(tmp_path / "clip-partial.mp4"))) == 7
+
+
+def test_a_clip_that_did_not_arrive_whole_is_no_clip(tmp_path, monkeypatch):
+    """As on a full disk, of which OpenCV says nothing."""
+    path = tmp_path / "clip.mp4"
+
+    class FullDisk:
+        def __init__(self, name, *_):
+            self.name = name
+
+        def isOpened(self):
+            return True
+
+        def write(self, frame):
+            pass
+
+        def release(self):
+            Path(self.name).write_bytes(b"half")
+
+    monkeypatch.setattr(cv2, "VideoWriter", FullDisk)
+    with pytest.raises(PoseError, match="disk full"), Sink(path, 25) as sink:
+        sink.write(np.zeros((48, 64, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_opencv_cannot_write_is_one_sentence(tmp_path):
