@@ -80,6 +80,17 @@ def test_fields_that_run_the_other_way_do_not_join():
     assert len(find_people(maps, COCO)) == 0
 
 
+def test_a_field_that_runs_only_half_the_way_joins_nothing():
+    truth = standing("COCO", at=(60, 40))
+    maps = paint("COCO", [truth, standing("COCO", at=(240, 40))], (46, 46))
+    knee, ankle = truth[9] / 8, truth[10] / 8
+    maps.values[23:25, int((knee[1] + ankle[1]) / 2) :, : int(ankle[0]) + 4] = 0  # the lower half of the right shin
+    people = find_people(maps, COCO)
+    left = people[np.argmin(people[:, 1, 0])]
+    assert left[9, 2] > 0
+    assert left[10].tolist() == [0, 0, 0]
+
+
 def test_two_keypoints_are_no_person():
     truth = np.full((18, 2), np.nan)
     truth[[1, 2]] = (100, 100), (140, 100)
@@ -114,6 +125,7 @@ def test_gaps_are_not_filled_from_far_away_nor_among_several():
     two = [standing("COCO", at=(20, 40)), standing("COCO", at=(200, 40))]
     maps = paint("COCO", two, (46, 46))
     maps.values[[35, 36]] = 0
+    maps.values[4, :, 20:] = 0  # the only wrist to be seen is the left person's own
     assert find_people(maps, COCO)[:, 4].tolist() == [[0, 0, 0]] * 2
 
 

@@ -99,6 +99,15 @@ def test_a_newcomer_is_found_within_a_second_and_who_leaves_is_gone_at_once():
     assert follow(PICTURE, 1.3).shape == (0, 18, 3)
 
 
+def test_who_jumps_away_is_found_in_the_same_frame():
+    network = Painted(standing("COCO", (60, 60)))
+    follow = Follower(network)
+    follow(PICTURE, 0.0)
+    network.people = [standing("COCO", (350, 80))]
+    (person,) = follow(PICTURE, 0.1)
+    assert np.abs(person[:, :2] - network.people[0]).max() < 1
+
+
 def test_the_main_person_only():
     network = Painted(standing("COCO", (60, 60)), standing("COCO", (350, 80), 1.2))
     follow = Follower(network, number_people_max=1)

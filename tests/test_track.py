@@ -81,6 +81,7 @@ def test_a_missing_keypoint_stays_missing_and_comes_back_where_it_is():
     gone[4] = 0
     people, _ = tracker.update(gone[None], 0.03)
     assert people[0, 4].tolist() == [0, 0, 0]
+    assert tracker.tracks[0].speed[4].tolist() == [0, 0]
     people, _ = tracker.update(person_at(110)[None], 0.06)
     assert people[0, 4, 0] == person_at(110)[4, 0]
 
