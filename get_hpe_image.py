@@ -35,10 +35,11 @@ def main(argv: list[str] | None = None) -> int:
     from pose.picture import SUFFIXES
 
     paths = cli.find_files(args.image_file, SUFFIXES)
-    cli.refuse_collisions((path, outputs(args, path)["json"]) for path in paths)
+    cli.refuse_collisions((path, outputs(args, path)["skeleton"]) for path in paths)
     model, why = choose_model(args.mode, args.network, args.model_folder)
     network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages)
     print(cli.describe(network, why), flush=True)
+    cli.check_output(args.output_dir / f"Image{args.mode}")
     failed = 0
     for path in paths:
         try:

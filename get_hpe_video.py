@@ -32,7 +32,7 @@ def parse(argv: list[str] | None):
 def outputs(args) -> tuple[Path, Path]:
     """Where the clip and the folder of JSON files go, and the name all begin with."""
     name = args.video_file
-    stem = f"camera{name}" if name.isdecimal() else Path(name.split("?")[0]).stem.replace("%", "")
+    stem = f"camera{name}" if name.isdecimal() else Path(name.split("?")[0] if "://" in name else name).stem
     folder = args.output_dir / f"Video{args.mode}"
     return folder / f"{stem}_skeleton_{args.mode}.mp4", folder / f"{stem}_json"
 
@@ -46,11 +46,14 @@ def main(argv: list[str] | None = None) -> int:
     from pose.track import Tracker
     from pose.video import Sink, Source, progress
 
+    if not args.video_file:
+        raise PoseError("An empty name is no path; check --video_file.")
     clip, json_folder = outputs(args)
     source = Source(args.video_file, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
     model, why = choose_model(args.mode, args.network, args.model_folder)
     network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages)
     print(cli.describe(network, why), flush=True)
+    cli.check_output(clip.parent)
     if source.fps_guessed:
         print(f"{args.video_file} does not tell its frame rate; taking {source.source_fps:g} a second.", flush=True)
     find = Follower(network, args.threshold, args.number_people_max)

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -24,6 +25,14 @@ BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 
 class Parser(argparse.ArgumentParser):
     """argparse, with a mistake said in one line."""
+
+    def parse_args(self, args=None, namespace=None):
+        """--net_resolution -1x256: argparse would take -1x256 for an option of its own."""
+        words = list(sys.argv[1:] if args is None else args)
+        if "--net_resolution" in words[:-1]:
+            at = words.index("--net_resolution")
+            words[at : at + 2] = ["=".join(words[at : at + 2])]
+        return super().parse_args(words, namespace)
 
     def error(self, message: str) -> None:
         self.exit(2, f"{self.prog}: {message}; see --help.\n")
@@ -98,34 +107,50 @@ def share(text: str) -> float:
 
 
 def run(main: Callable[[], int]) -> int:
-    """main's exit code; a person's mistake is one sentence on stderr and 1, Ctrl-C 130, SIGTERM 143."""
-    for stream in (sys.stdout, sys.stderr):
+    """main's exit code; a person's mistake is one sentence on stderr and 1, Ctrl-C 130, a signal 128 + its number."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
         stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are ours to say; OpenCV's lines name its sources
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")
-    stopped_by = signal.SIGINT
+    stopped_by = None
 
     def stop(number: int, _: object) -> None:
         nonlocal stopped_by
         stopped_by = number
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Ctrl-C, kill, a closed terminal
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
+            signal.signal(getattr(signal, name), stop)
     try:
         return main()
     except PoseError as error:
         return complain(str(error))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        if stopped_by:  # numpy makes an ImportError of a Ctrl-C
+            return stopped(stopped_by)
         return complain(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
     except MemoryError:
         return complain("Not enough memory; try a smaller --net_resolution or picture.")
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 128 + stopped_by
+        return stopped(stopped_by or signal.SIGINT)
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:  # it is the output that cannot be written: let Python not try again when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return complain(
+            f"{error.filename or 'The output'}: {error.strerror or error}; check the path and its permissions."
+        )
+
+
+def stopped(by: int) -> int:
+    print("Stopped.", file=sys.stderr)
+    return 128 + by
 
 
 def complain(sentence: str) -> int:
@@ -135,11 +160,13 @@ def complain(sentence: str) -> int:
 
 def find_files(names: Iterable[str], suffixes: tuple[str, ...]) -> list[Path]:
     """The files that paths, folders and patterns name, in order, each once; PoseError where one names none."""
-    files: dict[Path, None] = {}
+    files: dict[Path, Path] = {}  # by where they really lie, so that each comes once
     for name in names:
+        if not name:
+            raise PoseError("An empty name is no path; check --image_file.")
         path = Path(name)
         if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
             if not found:
                 raise PoseError(f"The folder {path} holds no picture ({', '.join(suffixes)}).")
         elif path.exists():
@@ -148,8 +175,9 @@ def find_files(names: Iterable[str], suffixes: tuple[str, ...]) -> list[Path]:
             found = sorted(Path(match) for match in glob.glob(name))
             if not found:
                 raise PoseError(f"{path} is not there; check the path.")
-        files |= dict.fromkeys(found)
-    return list(files)
+        for file in found:
+            files.setdefault(file.resolve(), file)
+    return list(files.values())
 
 
 def refuse_collisions(outputs: Iterable[tuple[Path, Path]]) -> None:
@@ -159,6 +187,15 @@ def refuse_collisions(outputs: Iterable[tuple[Path, Path]]) -> None:
         other = writer.setdefault(str(output).casefold(), source)  # some file systems fold case
         if other != source:
             raise PoseError(f"{other} and {source} would both write {output.name}; rename one of them.")
+
+
+def check_output(folder: Path) -> None:
+    """PoseError, before any work, where the folder cannot be made or written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise PoseError(f"Cannot write {folder}: {error.strerror or error}; choose another --output_dir.") from error
 
 
 def can_display(no_display: bool) -> bool:
@@ -220,5 +257,5 @@ def show_path(path: Path) -> str:
     """The path as short as it is clear from where the person stands."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # elsewhere, or the folder we stand in is gone
         return str(path)

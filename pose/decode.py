@@ -46,6 +46,8 @@ def find_people(maps: Maps, skeleton: Skeleton, threshold: float = 0.1, number_p
     Keypoints that score below `threshold` are not found. number_people_max -1: everyone.
     """
     heatmaps = maps.values[: len(skeleton.keypoints)]
+    if min(heatmaps.shape[1:]) < 2:  # a picture so thin shows nobody, whatever the network says of it
+        return np.zeros((0, len(skeleton.keypoints), 3), np.float32)
     peaks = find_peaks(heatmaps, skeleton.peak_threshold)
     groups = [
         group

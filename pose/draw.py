@@ -9,7 +9,6 @@ from .skeletons import Skeleton, rainbow
 
 SHIFT = 4  # cv2 draws at 1/16 of a pixel
 LIMB_SHARE = 1 / 45  # a limb's width as a share of the person's size
-WIDTHS = (1, 24)  # the least and the most a limb's width may be, in pixels
 RIMS = ((255, 255, 255), (0, 0, 0), (255, 128, 0), (0, 200, 255), (200, 0, 200), (0, 220, 0))  # a person each, in turn
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_HEIGHT = 22  # pixels of its capitals at scale 1
@@ -64,7 +63,7 @@ def limb_width(person: np.ndarray, picture: np.ndarray) -> int:
     """Pixels, from the person's size; someone seen in part is as large as the picture shows."""
     found = person[person[:, 2] > 0, :2]
     size = np.ptp(found, axis=0).max() if len(found) else 0
-    return int(np.clip(round(LIMB_SHARE * min(size, max(picture.shape[:2]))), *WIDTHS))
+    return max(1, round(float(LIMB_SHARE * min(size, max(picture.shape[:2])))))
 
 
 def line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: tuple[int, int, int], width: int) -> None:

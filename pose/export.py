@@ -44,13 +44,13 @@ def writing(path: Path) -> Iterator[Path]:
 
     With Ctrl-C what was done is kept, as NAME-partial. PoseError where it cannot be written.
     """
-    part = path.with_name(f".{os.getpid()}-{path.name}")
+    part = path.with_name(f".{os.getpid()}-{path.name}".replace("%", "_"))  # % is OpenCV's for numbered pictures
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
         except KeyboardInterrupt:
-            if part.exists():
+            if part.is_file() or (part.is_dir() and any(part.iterdir())):
                 replace(part, partial_name(path))
             raise
         replace(part, path)

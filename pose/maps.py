@@ -59,6 +59,9 @@ def round_up(pixels: float) -> int:
     return max(2 * STRIDE, -(-int(pixels) // STRIDE) * STRIDE)
 
 
+MAX_SIDE = 4096  # of a network's input, where -1 leaves a side open
+
+
 def fit(picture_wh: tuple[int, int], net_wh: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> Fit:
     """Fit the picture, or a box of it, into a network input of at most net_wh; the aspect ratio stays.
 
@@ -66,6 +69,6 @@ def fit(picture_wh: tuple[int, int], net_wh: tuple[int, int], box: tuple[int, in
     """
     box = box or (0, 0, *picture_wh)
     _, _, w, h = box
-    scale = min(side / length for side, length in zip(net_wh, (w, h), strict=True) if side > 0)
+    scale = min((MAX_SIDE if side < 0 else side) / length for side, length in zip(net_wh, (w, h), strict=True))
     content_wh = max(1, round(w * scale)), max(1, round(h * scale))
     return Fit(box, content_wh, (round_up(content_wh[0]), round_up(content_wh[1])), picture_wh)

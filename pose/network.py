@@ -184,9 +184,10 @@ class Network:
         return self.maps(picture, fit((picture.shape[1], picture.shape[0]), (self.model.closer,) * 2, box))
 
     def maps(self, picture: np.ndarray, how: Fit) -> Maps:
+        """Maps of the part of a picture that `how` cuts out."""
         mean = (self.model.mean,) * 3
-        self.net.setInput(cv2.dnn.blobFromImage(how.cut(picture), self.model.scale, mean=mean))
         try:
+            self.net.setInput(cv2.dnn.blobFromImage(how.cut(picture), self.model.scale, mean=mean))
             values = self.net.forward()[0]
         except cv2.error as error:
             raise PoseError(

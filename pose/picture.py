@@ -20,7 +20,7 @@ JPEG_START = b"\xff\xd8"
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8; EXIF turns are applied, what is see-through lies on white."""
     try:
-        data = np.fromfile(path, np.uint8)  # and not cv2.imread, which cannot open every name on Windows
+        data = np.frombuffer(path.read_bytes(), np.uint8)  # cv2.imread cannot open every name on Windows, nor pipes
     except OSError as error:
         raise PoseError(f"Cannot read {path}: {error.strerror}; check --image_file.") from error
     if not data.size:
@@ -28,11 +28,15 @@ def read_picture(path: Path) -> np.ndarray:
     try:
         with silence():
             picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-            layers = None if data[:2].tobytes() == JPEG_START else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+            layers = (
+                None
+                if picture is None or data[:2].tobytes() == JPEG_START
+                else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+            )
     except cv2.error as error:
         raise PoseError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG.") from error
     if picture is None:
-        raise PoseError(f"{path} is not a picture, or is damaged; give a {', '.join(SUFFIXES)} file.")
+        raise PoseError(f"{path} is not a picture, is damaged, or of a rare kind; save it as PNG or JPEG.")
     if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.shape[:2] == picture.shape[:2]:
         return on_white(picture, layers[:, :, 3])
     return picture

@@ -92,7 +92,10 @@ def open_capture(name: str) -> cv2.VideoCapture:
             raise PoseError(f"{path} is not there; check --video_file.")
         if "%" not in name and path.is_file() and not path.stat().st_size:
             raise PoseError(f"{path} is empty; give a clip.")
-    capture = cv2.VideoCapture(int(name) if is_camera else name)
+    try:
+        capture = cv2.VideoCapture(int(name) if is_camera else name)
+    except cv2.error:  # a number that no camera can have
+        capture = cv2.VideoCapture()
     if not capture.isOpened():
         what = f"Camera {name} does not answer" if is_camera else f"{name} is not a clip that OpenCV can play"
         raise PoseError(f"{what}; check --video_file.")
@@ -133,7 +136,8 @@ class Sink:
                 size_wh = frame.shape[1], frame.shape[0]
                 self.writer = cv2.VideoWriter(str(self.part), cv2.VideoWriter_fourcc(*CODEC), self.fps, size_wh)
                 if not self.writer.isOpened():
-                    self.failed = f"OpenCV cannot write {self.path} ({size_wh[0]}x{size_wh[1]}, {self.fps:g} fps)."
+                    size = f"{size_wh[0]}x{size_wh[1]}, {self.fps:g} fps"
+                    self.failed = f"OpenCV cannot write {self.path} ({size}); try another --frame_step."
                     continue
             self.writer.write(frame)
             self.written += 1
@@ -161,5 +165,6 @@ def count_frames(path: Path) -> int:
 
 def progress(source: Source) -> tqdm:
     """The source with a progress bar: frames, rate, time left; a line now and then where nobody watches."""
-    watched = sys.stderr.isatty()
-    return tqdm(source, total=len(source) or None, unit=" frames", mininterval=0.1 if watched else 10, leave=watched)
+    watched = bool(sys.stderr) and sys.stderr.isatty()
+    often = {"mininterval": 0.1 if watched else 10, "leave": watched, "disable": sys.stderr is None}
+    return tqdm(source, total=len(source) or None, unit=" frames", **often)

@@ -1,5 +1,6 @@
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,10 @@ def test_letter_case_does_not_matter(parser):
 @pytest.mark.parametrize(("text", "size"), [("368x368", (368, 368)), ("-1x256", (-1, 256)), ("320X-1", (320, -1))])
 def test_net_resolution(parser, text, size):
     assert parser.parse_args([f"--net_resolution={text}"]).net_resolution == size
+
+
+def test_net_resolution_may_begin_with_minus(parser):
+    assert parser.parse_args(["--net_resolution", "-1x256", "--mode", "MPI"]).net_resolution == (-1, 256)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +88,29 @@ def test_how_an_error_reaches_the_person(error, code, says, capsys):
     assert capsys.readouterr().err.startswith(says)
 
 
+def test_a_file_that_may_not_be_read_is_one_sentence(capsys):
+    def main():
+        raise PermissionError(13, "Permission denied", "secret.png")
+
+    assert cli.run(main) == 1
+    assert capsys.readouterr().err == "Error: secret.png: Permission denied; check the path and its permissions.\n"
+
+
+def test_ctrl_c_that_numpy_makes_an_import_error_of():
+    def main():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("PLEASE READ THIS") from None
+
+    assert cli.run(main) == 130
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_a_closed_terminal_stops_like_ctrl_c():
+    assert cli.run(lambda: signal.raise_signal(signal.SIGHUP)) == 129
+
+
 def test_sigterm_stops_like_ctrl_c_but_says_143():
     assert cli.run(lambda: signal.raise_signal(signal.SIGTERM)) == 143
 
@@ -98,7 +126,24 @@ def test_files_folders_and_patterns(tmp_path):
     assert find("b.png", ".", "b.png") == ["b.png", "a.JPG", "c[1].png"]
 
 
+def test_one_file_under_two_names_comes_once_and_a_folder_is_no_picture(tmp_path, monkeypatch):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert cli.find_files(["a.png", str(tmp_path / "a.png"), "."], (".png",)) == [Path("a.png")]
+
+
+def test_output_that_cannot_be_written_is_found_before_work(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PoseError, match="--output_dir"):
+        cli.check_output(tmp_path / "file" / "ImageCOCO")
+    cli.check_output(tmp_path / "new" / "ImageCOCO")
+    assert list((tmp_path / "new" / "ImageCOCO").iterdir()) == []
+
+
 def test_paths_that_name_nothing(tmp_path):
+    with pytest.raises(PoseError, match="empty name"):
+        cli.find_files([""], (".png",))
     with pytest.raises(PoseError, match="is not there"):
         cli.find_files([str(tmp_path / "*.png")], (".png",))
     with pytest.raises(PoseError, match="holds no picture"):

@@ -68,6 +68,12 @@ def test_nobody():
     assert find_people(maps, COCO, number_people_max=1).shape == (0, 18, 3)
 
 
+def test_nobody_in_a_picture_a_cell_wide():
+    maps = paint("COCO", [standing("COCO", at=(-45, 40))], (1, 46))
+    maps.values[:] = np.abs(maps.values) + 0.5
+    assert find_people(maps, COCO).shape == (0, 18, 3)
+
+
 def test_peaks_without_fields_are_nobody():
     maps = paint("COCO", [standing("COCO", at=(60, 40))], (46, 46))
     maps.values[19:] = 0

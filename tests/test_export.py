@@ -44,6 +44,12 @@ def test_what_ctrl_c_stops_is_kept_under_another_name(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["clip-partial.mp4"]
 
 
+def test_what_ctrl_c_stops_before_anything_was_done_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), export.clip_json(tmp_path / "walk_json"):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_of_json_is_replaced_whole(tmp_path):
     folder = tmp_path / "walk_json"
     for frames in (5, 2):

@@ -113,6 +113,18 @@ def test_ctrl_c_leaves_a_clip_of_what_was_done(tmp_path):
     assert len(read(str(tmp_path / "clip-partial.mp4"))) == 7
 
 
+@pytest.mark.parametrize("name", ["50%.mp4", "a%04d.mp4", "q?x.mp4"])
+def test_names_that_mean_something_elsewhere(tmp_path, name):
+    with Sink(tmp_path / name, 25) as sink:
+        sink.write(np.zeros((48, 64, 3), np.uint8))
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_number_that_no_camera_can_have():
+    with pytest.raises(PoseError, match="does not answer"):
+        Source("99999999999999999999")
+
+
 def test_a_clip_that_did_not_arrive_whole_is_no_clip(tmp_path, monkeypatch):
     """As on a full disk, of which OpenCV says nothing."""
     path = tmp_path / "clip.mp4"
