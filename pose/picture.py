@@ -28,11 +28,8 @@ def read_picture(path: Path) -> np.ndarray:
     try:
         with silence():
             picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-            layers = (
-                None
-                if picture is None or data[:2].tobytes() == JPEG_START
-                else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-            )
+            may_have_alpha = picture is not None and data[:2].tobytes() != JPEG_START
+            layers = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if may_have_alpha else None
     except cv2.error as error:
         raise PoseError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG.") from error
     if picture is None:
@@ -45,6 +42,9 @@ def read_picture(path: Path) -> np.ndarray:
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """libpng and its like write to stderr by themselves; what they mean is ours to say."""
+    if sys.stderr is None:  # closed: nobody hears them
+        yield
+        return
     sys.stderr.flush()
     stderr = os.dup(2)
     with open(os.devnull, "wb") as nowhere:

@@ -142,6 +142,16 @@ def test_a_console_that_cannot_print_a_name(run, tmp_path):
 
 
 @needs_small
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize(("script", "folder"), [(IMAGE, "ImageCOCO"), (VIDEO, "VideoCOCO")])
+def test_with_stderr_closed(tmp_path, script, folder):
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, script, "--output_dir", tmp_path, "--no_display"]
+    options = ["--frame_last", "2"] if script == VIDEO else []
+    assert subprocess.run([*command, *options], stdout=subprocess.DEVNULL, timeout=120).returncode == 0
+    assert list((tmp_path / folder).iterdir())
+
+
+@needs_small
 def test_nobody_is_no_error(run, tmp_path):
     cv2.imwrite(str(tmp_path / "plain.png"), np.full((200, 300, 3), 90, np.uint8))
     done = run(IMAGE, "--image_file", "plain.png", "--write_json")
