@@ -46,8 +46,6 @@ def main(argv: list[str] | None = None) -> int:
     from pose.track import Tracker
     from pose.video import Sink, Source, progress
 
-    if not args.video_file:
-        raise PoseError("An empty name is no path; check --video_file.")
     clip, json_folder = outputs(args)
     source = Source(args.video_file, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
     model, why = choose_model(args.mode, args.network, args.model_folder)

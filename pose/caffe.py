@@ -89,8 +89,10 @@ class _Place(NamedTuple):
             return []
         offset = piece.ctypes.data - self.data.ctypes.data
         entries = {"location": self.path, "offset": str(offset), "length": str(piece.size)}
-        pieces = [piece for pair in entries.items() for piece in _field(13, *_field(1, pair[0]), *_field(2, pair[1]))]
-        return [*pieces, *_field(14, EXTERNAL)]
+        fields = _field(14, EXTERNAL)
+        for key, value in entries.items():
+            fields += _field(13, *_field(1, key), *_field(2, value))
+        return fields
 
 
 class _Fault(Exception):

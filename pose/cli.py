@@ -135,14 +135,13 @@ def run(main: Callable[[], int]) -> int:
         return complain("Not enough memory; try a smaller --net_resolution or picture.")
     except KeyboardInterrupt:
         return stopped(stopped_by or signal.SIGINT)
-    except BrokenPipeError:  # the reader of our output has gone, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         try:
             sys.stdout.flush()
         except OSError:  # it is the output that cannot be written: let Python not try again when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # its reader has gone, as in `| head`
+            return 1
         return complain(
             f"{error.filename or 'The output'}: {error.strerror or error}; check the path and its permissions."
         )

@@ -39,12 +39,13 @@ class Follower:
 
     def __call__(self, picture: np.ndarray, t: float) -> np.ndarray:
         """People (N, K, 3) in a frame at time t in seconds, strongest first."""
-        follows = len(self.people) and self.network.model.closer and t - self.whole_at < WHOLE_EVERY
-        people = look_closer(self.network, picture, self.people, self.threshold) if follows else self.people[:0]
-        if len(people) < max(1, len(self.people)) or not follows:  # someone is lost, or may have come
-            people = find_everyone(self.network, picture, self.threshold, self.number_people_max)
-            self.whole_at = t
-        self.people = strongest_first(people)
+        if len(self.people) and self.network.model.closer and t - self.whole_at < WHOLE_EVERY:
+            people = look_closer(self.network, picture, self.people, self.threshold)
+            if len(people) == len(self.people):  # nobody is lost
+                self.people = strongest_first(people)
+                return self.people
+        self.people = find_everyone(self.network, picture, self.threshold, self.number_people_max)
+        self.whole_at = t
         return self.people
 
 

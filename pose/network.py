@@ -150,7 +150,8 @@ def usual_size(w: int, h: int, fills_area: bool) -> tuple[int, int]:
     if not fills_area:
         return SIDE, SIDE
     scale = min(SIDE / math.sqrt(w * h), 2 * SIDE / max(w, h))
-    return max(STRIDE * 2, int(w * scale) // STRIDE * STRIDE), max(STRIDE * 2, int(h * scale) // STRIDE * STRIDE)
+    w, h = (max(2 * STRIDE, int(side * scale) // STRIDE * STRIDE) for side in (w, h))
+    return w, h
 
 
 class Network:

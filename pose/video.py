@@ -83,6 +83,8 @@ class Source:
 
 def open_capture(name: str) -> cv2.VideoCapture:
     """An opened capture of a path, a camera's number or an address; PoseError where there is no clip in it."""
+    if not name:
+        raise PoseError("An empty name is no path; check --video_file.")
     is_camera, is_address = name.isdecimal(), "://" in name
     if not is_camera and not is_address:
         path = Path(name)

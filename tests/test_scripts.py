@@ -215,6 +215,7 @@ def make_mistakes(folder):
         (VIDEO, "--frame_first 9 --frame_last 3", 2, "frame_last"),
         (VIDEO, "--frame_rotate 45", 2, "frame_rotate"),
         (VIDEO, "--video_file none.mp4", 1, "none.mp4 is not there"),
+        (VIDEO, "--video_file=", 1, "empty name"),
         (VIDEO, "--video_file photos", 1, "is a folder"),
         (VIDEO, "--video_file text.jpg", 1, "no frame"),
         (VIDEO, "--video_file text.mp4", 1, "not a clip"),
