@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     paths = cli.find_files(args.image_file, SUFFIXES)
     cli.refuse_collisions((path, outputs(args, path)["skeleton"]) for path in paths)
     model, why = choose_model(args.mode, args.network, args.model_folder)
-    network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages)
+    network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages, args.accuracy)
     print(cli.describe(network, why), flush=True)
     cli.check_output(args.output_dir / f"Image{args.mode}")
     failed = 0

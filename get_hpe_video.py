@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     clip, json_folder = outputs(args)
     source = Source(args.video_file, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
     model, why = choose_model(args.mode, args.network, args.model_folder)
-    network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages)
+    network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages, args.accuracy)
     print(cli.describe(network, why), flush=True)
     cli.check_output(clip.parent)
     if source.fps_guessed:

@@ -1,4 +1,4 @@
-"""Reads OpenPose's Caffe files and hands OpenCV what it can load: Caffe buffers for OpenCV 4, ONNX bytes for OpenCV 5.
+"""Reads the networks' files and hands OpenCV what it can load: Caffe buffers for OpenCV 4, ONNX bytes for OpenCV 5.
 
     prototxt ───▶ layers ──cut──▶ those that the answer after so many stages needs ──┐
     caffemodel ─▶ mapped bytes ──▶ blobs by layer name ──check_fit───────────────────┴──▶ caffe_model or onnx_model
@@ -55,8 +55,13 @@ NUMBERS = {  # of each type of layer, with Caffe's defaults; None has to be ther
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 NET_V1_LAYERS, NET_LAYER = 2, 100
 LAYER_NAME, LAYER_BLOBS = 1, 7
+GRAPH_NODE, NODE_NAME = 1, 1  # of TensorFlow's GraphDef
 BLOB_LEGACY_DIMS, BLOB_FLOATS, BLOB_SHAPE, BLOB_DOUBLES, SHAPE_DIM = (1, 2, 3, 4), 5, 7, 8, 1
 MOST_STEPS = 100_000  # through a caffemodel, so that no file can hang us; OpenPose's snapshots take some 5,000
+
+# mobilenet_thin's nodes
+GRAPH_STAGE = re.compile(r"Openpose/MConv_Stage(?P<number>\d)_(?P<branch>L1|L2)?")
+GRAPH_OUTPUT = "Openpose/concat_stage7"
 
 # Of ONNX: versions that OpenCV 5.0 and onnxruntime know, and the types of a tensor and of attributes.
 IR_VERSION, OPSET = 7, 13
@@ -156,6 +161,26 @@ def onnx_model(prototxt: Path, caffemodel: Path, stages: int, embed: bool = True
     graph += _field(12, *_value_info(OUTPUT, [1, channels[OUTPUT], "rows", "columns"]))
     model = [*_field(1, IR_VERSION), *_field(8, *_field(1, ""), *_field(2, OPSET)), *_field(7, *graph)]
     return np.concatenate([np.frombuffer(piece, np.uint8) for piece in model if len(piece)])
+
+
+def tensorflow_model(path: Path, stages: int) -> np.ndarray:
+    """mobilenet_thin's graph up to a stage, uint8, for cv2.dnn.readNetFromTensorflow; cut as Caffe's layers are."""
+    last = {"L1": max(stages - 1, 1), "L2": stages}
+    steps, kept = iter(range(MOST_STEPS)), []
+    with _errors_of(path, FETCH):
+        for node in _message(open_weights(path), steps)[GRAPH_NODE, LENGTH]:
+            name = b"".join(_message(node, steps)[NODE_NAME, LENGTH]).decode("utf-8", "replace")
+            stage = GRAPH_STAGE.match(name)
+            if stage and int(stage["number"]) > last.get(stage["branch"], stages):
+                continue
+            text = node.tobytes()
+            if name == GRAPH_OUTPUT:
+                for branch, number in last.items():
+                    text = text.replace(b"Stage6_" + branch.encode(), f"Stage{number}_{branch}".encode())
+            kept += _field(GRAPH_NODE, text)
+        if not kept:
+            raise _Fault("has no graph of a TensorFlow network")
+    return np.frombuffer(b"".join(kept), np.uint8)
 
 
 def open_weights(path: Path) -> np.ndarray:

@@ -20,6 +20,7 @@ from . import PoseError
 
 PROJECT = Path(__file__).parent.parent  # the defaults' Input/ and Output/ lie here, wherever the person stands
 STAGES = range(1, 7)
+ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 
 
@@ -49,7 +50,8 @@ def make_parser(description: str) -> Parser:
     size_help = "network input; -1 for one side keeps the aspect ratio; auto: the network's own"
     add("--net_resolution", type=net_resolution, metavar="WxH", default="auto", help=size_help)
     add("--model_folder", type=Path, metavar="DIR", default=PROJECT / "pose", help="where getModels.sh put the weights")
-    add("--stages", type=int, choices=STAGES, default=STAGES[-1], help="stop OpenPose's networks early: faster")
+    add("--stages", type=int, choices=STAGES, default=STAGES[-1], help="stop the network early: faster, less exact")
+    add("--accuracy", type=str.lower, choices=ACCURACIES, default="balanced", help="how often to look: speed or care")
     people_help = "-1: everyone; 1: only the main person"
     add("--number_people_max", type=people_count, metavar="N", default=-1, help=people_help)
     threshold_help = "keypoints that score less are neither drawn nor written"

@@ -20,6 +20,9 @@ FIELD_SAMPLES = 10  # along a limb; Lightweight OpenPose's number
 FIELD_SHARE = 0.8  # of these must follow the limb, for it to be one (Lightweight OpenPose)
 MIN_KEYPOINTS = 3  # a person has at least so many (OpenPose)
 MIN_PERSON_SCORE = 0.2  # mean over its keypoints of keypoint score plus limb score (Lightweight OpenPose)
+CONNECTED = 2.0  # what a limb's score weighs against its end's heatmap, when left and right are told apart
+TOGETHER = 0.4  # and what it costs if both ends lie in one place,
+ONE_PLACE = 1.5  # which is so many cells
 REACH = 0.5  # keypoints filled in lie in the person's box, grown by this share of its longer side
 
 
@@ -54,6 +57,9 @@ def find_people(maps: Maps, skeleton: Skeleton, threshold: float = 0.1, number_p
         for group in group_peaks(peaks, find_links(peaks, maps.values, skeleton))
         if len(group.peaks) >= MIN_KEYPOINTS and group.score >= MIN_PERSON_SCORE * len(group.peaks)
     ]
+    for group in groups:
+        others = {peak for other in groups if other is not group for peak in other.peaks.values()}
+        untangle(group, peaks, others, maps.values, skeleton)
     people = np.zeros((len(groups), len(skeleton.keypoints), 3), np.float32)
     for person, group in zip(people, groups, strict=True):
         rows, chosen = list(group.peaks), list(group.peaks.values())
@@ -144,6 +150,43 @@ def group_peaks(peaks: Peaks, links: list[tuple[float, int, int]]) -> list[Group
             for peak in b.peaks.values():
                 group_of[peak] = a
     return list({id(group): group for group in group_of}.values())
+
+
+def untangle(group: Group, peaks: Peaks, others: set[int], values: np.ndarray, skeleton: Skeleton) -> None:
+    """Decide again, from the trunk outwards, which elbow, wrist, knee and ankle is the right one and which the left.
+
+    The networks see where a shank runs better than whose it is: it may run along the other side's field and end at the
+    other side's peak. Of all pairs of ends the best connected one is taken. others: peaks of other people.
+    """
+    for limbs in skeleton.paired_limbs:
+        candidates = np.concatenate([strongest(peaks, limb.end) for limb in limbs])
+        ends = np.array([peak for peak in candidates if peak not in others], int)  # (E,)
+        gains = np.full((2, len(ends) + 1), -np.inf)  # right and left; the last: the limb has no end
+        gains[:, -1] = 0
+        for limb, gain in zip(limbs, gains, strict=True):
+            if limb.start in group.peaks and len(ends):
+                fields = [values[list(side.fields)] for side in limbs]
+                gain[:-1] = end_gains(peaks, group.peaks[limb.start], ends, values[limb.end], fields, skeleton)
+        apart = np.linalg.norm(peaks.xy[ends, None] - peaks.xy[None, ends], axis=2) >= ONE_PLACE
+        own = [peaks.keypoint[ends] == limb.end for limb in limbs]  # the same place for both takes a peak of each
+        together = np.where(own[0][:, None] & own[1][None], -TOGETHER, -np.inf)
+        pairs = gains[0][:, None] + gains[1][None]
+        pairs[:-1, :-1] += np.where(apart, 0, together)
+        for limb, number in zip(limbs, np.unravel_index(pairs.argmax(), pairs.shape), strict=True):
+            if number < len(ends):
+                group.peaks[limb.end] = int(ends[number])
+            else:
+                group.peaks.pop(limb.end, None)
+
+
+def end_gains(
+    peaks: Peaks, start: int, ends: np.ndarray, heatmap: np.ndarray, fields: list[np.ndarray], skeleton: Skeleton
+) -> np.ndarray:
+    """What each peak of `ends` (E,) is worth as the end of a limb from peak `start`; -inf where no field runs there."""
+    scores = [limb_scores(peaks.xy[[start]], peaks.xy[ends], field, skeleton.field_threshold)[0] for field in fields]
+    connected = np.maximum(*scores)
+    x, y = np.rint(peaks.xy[ends]).astype(int).T
+    return np.where(connected > 0, CONNECTED * connected + np.maximum(heatmap[y, x], 0), -np.inf)
 
 
 def fill_gaps(person: np.ndarray, maps: Maps, heatmaps: np.ndarray) -> None:

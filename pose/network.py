@@ -39,6 +39,22 @@ class Model:
     closer: int | None  # side of a second look at each person; None: the first is enough
 
 
+# --accuracy: which looks are doubled by one at the mirrored picture, whose left and right are exchanged and whose maps
+# are averaged with the picture's own, and how much larger than usual the first look's sides are.
+@dataclass(frozen=True)
+class Care:
+    mirrored_first: bool
+    mirrored_closer: bool
+    larger: float
+
+
+CARES = {
+    "fast": Care(False, False, 1),
+    "balanced": Care(False, True, 1),
+    "best": Care(True, True, 1.2),
+}
+
+
 # OpenPose feeds its Caffe networks x/256 − 0.5 (its imageToCaffeInput); mobilenet_thin takes the bytes as they are.
 OPENPOSE_LICENCE = "non-commercial research only"
 MODELS = {
@@ -121,7 +137,7 @@ def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn
     try:
         if model.prototxt is None:
             engine = {} if on_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC") else {"engine": cv2.dnn.ENGINE_CLASSIC}
-            return cv2.dnn.readNetFromTensorflow(caffe.open_weights(path), **engine)
+            return cv2.dnn.readNetFromTensorflow(caffe.tensorflow_model(path, stages), **engine)
         prototxt = PROTOTXT_FOLDER / model.prototxt
         if hasattr(cv2.dnn, "readNetFromCaffe"):
             return cv2.dnn.readNetFromCaffe(*caffe.caffe_model(prototxt, path, stages))
@@ -145,11 +161,13 @@ def load_onnx(prototxt: Path, path: Path, stages: int, on_cpu: bool) -> cv2.dnn.
         return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages))
 
 
-def usual_size(w: int, h: int, fills_area: bool) -> tuple[int, int]:
+def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int, int]:
     """The network input for a picture of w×h pixels: never more work than SIDE×SIDE, no side over twice SIDE."""
+    side = SIDE * larger
     if not fills_area:
-        return SIDE, SIDE
-    scale = min(SIDE / math.sqrt(w * h), 2 * SIDE / max(w, h))
+        side = round(side / STRIDE) * STRIDE
+        return side, side
+    scale = min(side / math.sqrt(w * h), 2 * side / max(w, h))
     w, h = (max(2 * STRIDE, int(side * scale) // STRIDE * STRIDE) for side in (w, h))
     return w, h
 
@@ -164,12 +182,11 @@ class Network:
         device: str = "cpu",
         net_wh: tuple[int, int] | None = None,
         stages: int = STAGES,
+        accuracy: str = "balanced",
     ) -> None:
-        if model.prototxt is None and stages != STAGES:
-            raise PoseError(f"--stages goes with OpenPose's networks, not with {model.name}; leave it out.")
         backend, target, self.device_name = choose_device(device)
         self.model, self.skeleton = model, model.skeleton
-        self.net_wh = net_wh
+        self.net_wh, self.care = net_wh, CARES[accuracy]
         self.net = load(model, model_folder, stages, on_cpu=target == cv2.dnn.DNN_TARGET_CPU)
         if target != cv2.dnn.DNN_TARGET_CPU:  # the CPU is where a network runs unasked
             self.net.setPreferableBackend(backend)
@@ -178,21 +195,31 @@ class Network:
     def __call__(self, picture: np.ndarray) -> Maps:
         """Maps of a picture, (H, W, 3) uint8 blue, green, red."""
         h, w = picture.shape[:2]
-        return self.maps(picture, fit((w, h), self.net_wh or usual_size(w, h, self.model.fills_area)))
+        net_wh = self.net_wh or usual_size(w, h, self.model.fills_area, self.care.larger)
+        return self.maps(picture, fit((w, h), net_wh), self.care.mirrored_first)
 
     def closer(self, picture: np.ndarray, box: tuple[int, int, int, int]) -> Maps:
         """Maps of a box (x, y, width, height) inside a picture, at the size that the network likes a person."""
-        return self.maps(picture, fit((picture.shape[1], picture.shape[0]), (self.model.closer,) * 2, box))
+        how = fit((picture.shape[1], picture.shape[0]), (self.model.closer,) * 2, box)
+        return self.maps(picture, how, self.care.mirrored_closer)
 
-    def maps(self, picture: np.ndarray, how: Fit) -> Maps:
-        """Maps of the part of a picture that `how` cuts out."""
-        mean = (self.model.mean,) * 3
+    def maps(self, picture: np.ndarray, how: Fit, mirrored: bool) -> Maps:
+        """Maps of the part of a picture that `how` cuts out; mirrored: averaged with those of its mirror image."""
+        cut = how.cut(picture)
+        values = self.forward(cut)
+        if mirrored:
+            values = (values + self.skeleton.mirror_maps(self.forward(cut[:, ::-1]))) / 2
+        return how.maps(values)
+
+    def forward(self, cut: np.ndarray) -> np.ndarray:
+        """What the network says, (C, h, w), to an input picture (H, W, 3)."""
+        h, w = cut.shape[:2]
         try:
-            self.net.setInput(cv2.dnn.blobFromImage(how.cut(picture), self.model.scale, mean=mean))
+            self.net.setInput(cv2.dnn.blobFromImage(cut, self.model.scale, mean=(self.model.mean,) * 3))
             values = self.net.forward()[0]
         except cv2.error as error:
             raise PoseError(
-                f"{self.model.name} failed at {how.size_wh[0]}x{how.size_wh[1]} on {self.device_name}: "
+                f"{self.model.name} failed at {w}x{h} on {self.device_name}: "
                 f"{error.err or 'unknown error'}; try another --net_resolution or --device cpu."
             ) from error
         if values.shape[0] != self.skeleton.channels:
@@ -200,4 +227,4 @@ class Network:
                 f"{self.model.weights} gives {values.shape[0]} maps where {self.model.name} has "
                 f"{self.skeleton.channels}; fetch it again with ./getModels.sh."
             )
-        return how.maps(values)
+        return values

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Skeleton:
             raise ValueError(f"{self.name}: a limb names a keypoint that is not there")
         if len(set(self.keypoints)) != len(self.keypoints):
             raise ValueError(f"{self.name}: two keypoints have one name")
+        ends = {(limb.start, limb.end) for limb in self.limbs}
+        if ends != {(self.mirrored[start], self.mirrored[end]) for start, end in ends}:
+            raise ValueError(f"{self.name}: a limb of one side is not on the other, or points the other way")
 
     @property
     def channels(self) -> int:
@@ -55,6 +61,35 @@ class Skeleton:
         swap = {"R": "L", "L": "R"}
         other = {name: swap[name[0]] + name[1:] if name[0] in swap else name for name in self.keypoints}
         return tuple(self.keypoints.index(other[name]) for name in self.keypoints)
+
+    @cached_property
+    def paired_limbs(self) -> tuple[tuple[Limb, Limb], ...]:
+        """The upper and lower arms and legs, from the trunk outwards: right limb, left limb."""
+        other = {(limb.start, limb.end): limb for limb in self.limbs}
+        pairs = ((limb, other[self.mirrored[limb.start], self.mirrored[limb.end]]) for limb in self.limbs)
+        head = ("REye", "REar")  # the face needs no such help
+        return tuple(
+            (right, left)
+            for right, left in pairs
+            if self.keypoints[right.start][0] == self.keypoints[right.end][0] == "R"
+            and self.keypoints[right.end] not in head
+        )
+
+    def mirror_maps(self, values: np.ndarray) -> np.ndarray:
+        """The maps (C, h, w) of a mirrored picture as the picture's own: turned round, left and right exchanged."""
+        order, signs = self._mirrored_channels
+        return values[order, :, ::-1] * signs[:, None, None]
+
+    @cached_property
+    def _mirrored_channels(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each channel the one that takes its place, and -1 for the fields' x, which point the other way."""
+        order, signs = np.arange(self.channels), np.ones(self.channels, np.float32)
+        order[: len(self.keypoints)] = self.mirrored
+        other = {(limb.start, limb.end): limb.fields for limb in self.limbs}
+        for limb in self.limbs:
+            order[list(limb.fields)] = other[self.mirrored[limb.start], self.mirrored[limb.end]]
+            signs[limb.fields[0]] = -1
+        return order, signs
 
 
 def rainbow(count: int) -> tuple[tuple[int, int, int], ...]:

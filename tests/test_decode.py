@@ -135,6 +135,111 @@ def test_gaps_are_not_filled_from_far_away_nor_among_several():
     assert find_people(maps, COCO)[:, 4].tolist() == [[0, 0, 0]] * 2
 
 
+R_KNEE, R_ANKLE, L_KNEE, L_ANKLE = 9, 10, 12, 13
+R_SHANK, L_SHANK = [23, 24], [29, 30]
+
+
+def test_shanks_seen_with_the_wrong_side_go_to_their_own_knees():
+    truth = standing("COCO", at=(60, 40), scale=1.3)
+    maps = paint("COCO", [truth], (46, 46))
+    maps.values[[R_ANKLE, L_ANKLE]] = maps.values[[L_ANKLE, R_ANKLE]]
+    maps.values[R_SHANK + L_SHANK] = maps.values[L_SHANK + R_SHANK]
+    assert_same_people(find_people(maps, COCO), [truth], within=1)
+
+
+def test_two_peaks_on_one_foot_do_not_take_the_other_foot_away():
+    truth = standing("COCO", at=(60, 40), scale=1.3)
+    maps = paint("COCO", [truth], (46, 46))
+    maps.values[L_ANKLE] = np.maximum(maps.values[L_ANKLE] * 0.3, maps.values[R_ANKLE])
+    assert_same_people(find_people(maps, COCO), [truth], within=1)
+
+
+def test_crossed_legs_stay_crossed():
+    truth = standing("COCO", at=(60, 40), scale=1.3)
+    truth[[R_ANKLE, L_ANKLE]] = truth[[L_ANKLE, R_ANKLE]] + [(25, 0), (-25, 0)]
+    assert_same_people(find_people(paint("COCO", [truth], (46, 46)), COCO), [truth], within=1)
+
+
+def one_of_two(person, change=lambda values: None):
+    """The person as decoded from maps with someone else at the right, so that gaps stay gaps."""
+    maps = paint("COCO", [person, standing("COCO", at=(250, 20))], (46, 46))
+    change(maps.values)
+    people = find_people(maps, COCO)
+    assert len(people) == 2
+    return people[people[:, 1, 0].argmin()]
+
+
+def test_legs_that_pass_each_other_are_both_found():
+    truth = standing("COCO", at=(60, 40), scale=1.3)
+    truth[[L_KNEE, L_ANKLE]] = truth[[R_KNEE, R_ANKLE]] + (3, 0)
+    assert np.abs(one_of_two(truth)[:, :2] - truth).max() < 1
+
+
+def from_the_side():
+    """Someone whose knees are at one place and whose feet are 30 pixels apart."""
+    person = standing("COCO", at=(60, 40), scale=1.3)
+    person[L_KNEE] = person[R_KNEE] + (3, 0)
+    person[L_ANKLE] = person[R_ANKLE] + (30, 0)
+    return person
+
+
+def test_with_the_knees_at_one_place_the_heatmaps_say_whose_foot_it_is():
+    def fields_of_the_other_way_round(values):
+        values[R_SHANK + L_SHANK] = paint("COCO", [uncrossed], (46, 46)).values[R_SHANK + L_SHANK]
+
+    uncrossed = from_the_side()
+    uncrossed[L_KNEE] = uncrossed[R_KNEE] + (6, 0)
+    crossed = uncrossed.copy()
+    crossed[[R_ANKLE, L_ANKLE]] = uncrossed[[L_ANKLE, R_ANKLE]]
+    assert np.abs(one_of_two(crossed, fields_of_the_other_way_round)[:, :2] - crossed).max() < 2
+
+
+def test_one_foot_is_for_one_ankle_where_another_foot_is_seen():
+    def stronger_on_the_wrong_foot(values):
+        values[L_ANKLE, :, :30] = np.maximum(0.7 * values[L_ANKLE], values[R_ANKLE])[:, :30]
+
+    truth = from_the_side()
+    found = one_of_two(truth, stronger_on_the_wrong_foot)
+    assert np.abs(found[:, :2] - truth).max() < 2
+
+
+def test_a_better_connection_outweighs_a_weak_heatmap():
+    def sides_exchanged(values):
+        values[[R_ANKLE, L_ANKLE], :, :30] = 0.15 / 0.9 * values[[L_ANKLE, R_ANKLE], :, :30]
+        values[R_SHANK + L_SHANK, :, :30] = values[L_SHANK + R_SHANK, :, :30]
+
+    truth = from_the_side()
+    truth[L_KNEE] += (12, 0)
+    found = one_of_two(truth, sides_exchanged)
+    assert np.abs(found[:, :2] - truth).max() < 2
+
+
+def test_a_foot_that_goes_to_the_other_leg_leaves_its_first_one():
+    def seen_as_the_right_foot(values):
+        values[R_ANKLE, :, :30] = 0.25 * values[L_ANKLE, :, :30]
+        values[L_ANKLE, :, :30] = 0
+        values[R_SHANK, :, :30] = values[L_SHANK, :, :30]
+
+    truth = from_the_side()
+    truth[L_KNEE] += (12, 0)
+    hidden = truth.copy()
+    hidden[R_ANKLE] = np.nan
+    found = one_of_two(hidden, seen_as_the_right_foot)
+    assert np.abs(found[L_ANKLE, :2] - truth[L_ANKLE]).max() < 2
+    assert found[R_ANKLE].tolist() == [0, 0, 0]
+
+
+def test_a_hidden_ankle_is_not_put_on_the_other_foot_nor_on_a_neighbours():
+    neighbour = standing("COCO", at=(200, 40), scale=1.3)
+    seen = standing("COCO", at=(60, 40), scale=1.3)
+    seen[R_ANKLE] = seen[L_ANKLE] = np.nan
+    seen[L_KNEE] = neighbour[[R_KNEE, R_ANKLE]].mean(axis=0)  # the left knee lies on the neighbour's right shank
+    people = find_people(paint("COCO", [seen, neighbour], (46, 46)), COCO)
+    one = people[people[:, 1, 0].argmin()]
+    assert np.abs(one[L_KNEE, :2] - seen[L_KNEE]).max() < 2
+    assert one[[R_ANKLE, L_ANKLE]].tolist() == [[0, 0, 0]] * 2
+
+
 def test_threshold():
     maps = paint("COCO", [standing("COCO", at=(60, 40))], (46, 46), peak=0.5)
     assert (find_people(maps, COCO, threshold=0.3)[:, :, 2] > 0).all()

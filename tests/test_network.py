@@ -204,6 +204,39 @@ def test_opencl_gives_equal_maps_where_a_device_is_allowed():
     assert np.abs(network(picture).values - on_cpu.values).max() < 1e-3
 
 
-def test_stages_go_with_openpose(tmp_path):
-    with pytest.raises(PoseError, match="--stages"):
-        Network(SMALL, tmp_path, stages=3)
+@needs_small
+@pytest.mark.parametrize("stages", [1, 2, 4, 6])
+def test_stages_of_the_small_network(stages):
+    """Heatmaps of that stage and fields of the one before, as the whole graph has them inside."""
+    whole = cv2.dnn.readNetFromTensorflow(np.fromfile(PROJECT / "pose" / SMALL.weights, np.uint8))
+    picture = cv2.resize(cv2.imread(str(PROJECT / "Input" / "example_image1.png")), (96, 96))
+    values = Network(SMALL, PROJECT / "pose", net_wh=(96, 96), stages=stages)(picture).values
+    assert values.shape == (57, 12, 12)
+    assert values[:18].max() > 0.1
+    if not hasattr(cv2.dnn, "readNetFromCaffe"):  # OpenCV 5 has no way to ask for a layer inside
+        return
+    layers = [
+        f"Openpose/MConv_Stage{s}_{b}_5_pointwise/Conv2D" for s, b in ((stages, "L2"), (max(1, stages - 1), "L1"))
+    ]
+    whole.setInput(cv2.dnn.blobFromImage(picture))
+    expected = np.concatenate(whole.forward(layers), axis=1)[0]
+    assert np.abs(values - expected).max() < 1e-4
+
+
+@needs_small
+def test_accuracy_says_which_looks_are_mirrored_and_how_large_the_first_is():
+    picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+    mirror = np.ascontiguousarray(picture[:, ::-1])
+    box = (100, 0, 265, 530)  # no padding, so that mirrored cells are cells
+    mirrored_box = (530 - 365, 0, 265, 530)
+    for accuracy, first_even, closer_even, cells in (
+        ("fast", False, False, 46), ("balanced", False, True, 46), ("best", True, True, 55),
+    ):  # fmt: skip
+        network = Network(SMALL, PROJECT / "pose", accuracy=accuracy)
+        first, closer = network(picture).values, network.closer(picture, box).values
+        assert first.shape[1:] == (cells, cells)
+        for even, maps, other in (
+            (first_even, first, network(mirror)), (closer_even, closer, network.closer(mirror, mirrored_box)),
+        ):  # fmt: skip
+            difference = np.abs(maps - network.skeleton.mirror_maps(other.values)).max()
+            assert (difference < 1e-3) == even, accuracy

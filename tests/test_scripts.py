@@ -58,7 +58,9 @@ def test_help(run, script):
     done = run(script, "--help")
     assert done.returncode == 0
     assert done.stderr == ""
-    options = "--mode --device --network --net_resolution --model_folder --stages --number_people_max --threshold"
+    options = (
+        "--mode --device --network --net_resolution --model_folder --stages --accuracy --number_people_max --threshold"
+    )
     for option in [*options.split(), "--output_dir", "--write_json", "--background", "--no_display"]:
         assert option in done.stdout
     assert "COCO" in done.stdout
@@ -208,7 +210,6 @@ def make_mistakes(folder):
         (IMAGE, "--image_file photo.png --mode MPI --model_folder photos", 1, "getModels.sh mpi"),
         (IMAGE, "--image_file photo.png --mode MPI --network mobilenet", 1, "--mode COCO"),
         (IMAGE, "--image_file photo.png --device gpu", 1, "--device cpu"),
-        (IMAGE, "--image_file photo.png --stages 3 --network mobilenet", 1, "--stages"),
         (IMAGE, "--image_file photo.png --output_dir text.jpg", 1, "Cannot write"),
         (VIDEO, "--mode BODY_25", 2, "BODY_25"),
         (VIDEO, "--frame_step 0", 2, "frame_step"),

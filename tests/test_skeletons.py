@@ -1,7 +1,9 @@
 import dataclasses
 
+import numpy as np
 import pytest
 from made import KEYPOINTS, LIMBS
+from painting import paint, standing
 
 from pose.skeletons import COCO, MPI, SKELETONS, Limb, rainbow
 
@@ -30,12 +32,29 @@ def test_mirror_swaps_left_and_right():
     assert MPI.mirrored == (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 14)
 
 
+@pytest.mark.parametrize("name", ["COCO", "MPI"])
+def test_maps_of_a_mirrored_picture_turn_into_the_pictures_own(name):
+    person = standing(name, at=(60, 40))
+    picture_w = 46 * 8
+    mirrored = person * (-1, 1) + (picture_w - 1, 0)
+    mirrored = mirrored[list(SKELETONS[name].mirrored)]  # what was the right hand is now the left one
+    values = SKELETONS[name].mirror_maps(paint(name, [mirrored], (46, 46)).values)
+    assert np.abs(values - paint(name, [person], (46, 46)).values).max() < 1e-5
+
+
+def test_the_limbs_of_arms_and_legs_from_the_trunk_outwards():
+    pairs = [((right.start, right.end), (left.start, left.end)) for right, left in COCO.paired_limbs]
+    assert pairs == [((2, 3), (5, 6)), ((3, 4), (6, 7)), ((8, 9), (11, 12)), ((9, 10), (12, 13))]
+    assert len(MPI.paired_limbs) == 4
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"limbs": (*MPI.limbs[:-1], Limb(12, 13, (42, 44)))}, "channels"),
         ({"limbs": (*MPI.limbs[:-1], Limb(12, 15, (42, 43)))}, "not there"),
         ({"keypoints": ("Head",) * 15}, "one name"),
+        ({"limbs": (*MPI.limbs[:-1], Limb(13, 12, (42, 43)))}, "one side"),
     ],
 )
 def test_a_wrong_table_is_refused(change, says):
