@@ -8,21 +8,48 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 
-from .decode import find_people, pose_distance, size, strongest_first
+from .decode import find_people, pose_distance, size, strength, strongest_first
 from .network import Network
 
 WHOLE_EVERY = 1.0  # seconds after which a clip's whole frame is looked at again, for newcomers
 MARGIN = 0.25  # of the person's size, around the keypoints found: where the missing ones may lie
 SAME_PERSON = 0.3  # mean distance of keypoints, as a share of the person's size, up to which two poses are one person's
+TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180)
+PIECE = 0.15  # and so far from where it was expected may a keypoint lie that was found apart from the rest
 DOUBLE = 0.1  # and up to which they are so much one person's that one of them is enough
 
 
 def find_everyone(
     network: Network, picture: np.ndarray, threshold: float = 0.1, number_people_max: int = -1
 ) -> np.ndarray:
-    """People (N, K, 3) in a picture (H, W, 3), strongest first."""
+    """People (N, K, 3) in a picture (H, W, 3), strongest first; where nobody stands upright, those who lie."""
+    people = find_upright(network, picture, threshold, number_people_max)
+    if len(people):
+        return people
+    for turn in TURNS:
+        found = find_upright(network, cv2.rotate(picture, turn), threshold, number_people_max)
+        if sum(map(strength, found)) > sum(map(strength, people)):
+            people = turned_back(found, turn, picture)
+    return people
+
+
+def turned_back(people: np.ndarray, turn: int, picture: np.ndarray) -> np.ndarray:
+    """People found in cv2.rotate(picture, turn), as they lie in the picture."""
+    h, w = picture.shape[:2]
+    x, y, score = np.moveaxis(people, 2, 0)
+    x, y = {
+        cv2.ROTATE_90_CLOCKWISE: (y, h - 1 - x),
+        cv2.ROTATE_180: (w - 1 - x, h - 1 - y),
+        cv2.ROTATE_90_COUNTERCLOCKWISE: (w - 1 - y, x),
+    }[turn]
+    return np.where(score[..., None] > 0, np.stack([x, y, score], axis=2), 0).astype(np.float32)
+
+
+def find_upright(network: Network, picture: np.ndarray, threshold: float, number_people_max: int) -> np.ndarray:
+    """People (N, K, 3) in a picture by a look at the whole and a closer one at each."""
     people = find_people(network(picture), network.skeleton, threshold, number_people_max)
     if network.model.closer is None:
         return people
@@ -42,9 +69,9 @@ class Follower:
         if len(self.people) and self.network.model.closer and t - self.whole_at < WHOLE_EVERY:
             people = look_closer(self.network, picture, self.people, self.threshold)
             if len(people) == len(self.people):  # nobody is lost
-                self.people = strongest_first(people)
-                return self.people
-        self.people = find_everyone(self.network, picture, self.threshold, self.number_people_max)
+                self.people = np.stack([remember(*both) for both in zip(self.people, people, strict=True)])
+                return strongest_first(people)
+        self.people = find_upright(self.network, picture, self.threshold, self.number_people_max)
         self.whole_at = t
         return self.people
 
@@ -63,11 +90,20 @@ def look_closer(
         nearest = min(candidates, key=lambda other: pose_distance(person, other), default=None)
         if nearest is None or pose_distance(person, nearest) > SAME_PERSON:
             continue
+        add_pieces(nearest, candidates, person)
         if keep:
             nearest[nearest[:, 2] == 0] = person[nearest[:, 2] == 0]
         if all(pose_distance(nearest, other) > DOUBLE for other in found):
             found.append(nearest)
     return np.stack(found) if found else people[:0]
+
+
+def add_pieces(person: np.ndarray, candidates: np.ndarray, expected: np.ndarray) -> None:
+    """Give the person (K, 3) the keypoints that were found apart from it, such as legs, if they lie where expected."""
+    for piece in candidates:
+        near = np.linalg.norm(piece[:, :2] - expected[:, :2], axis=1) < PIECE * size(expected)
+        missing = near & (piece[:, 2] > 0) & (expected[:, 2] > 0) & (person[:, 2] == 0)
+        person[missing] = piece[missing]
 
 
 def box_around(person: np.ndarray, picture: np.ndarray) -> tuple[int, int, int, int]:
@@ -76,3 +112,14 @@ def box_around(person: np.ndarray, picture: np.ndarray) -> tuple[int, int, int, 
     x0, y0 = np.maximum(np.floor(keypoints.min(axis=0) - margin), 0).astype(int).tolist()
     x1, y1 = np.minimum(np.ceil(keypoints.max(axis=0) + margin) + 1, picture.shape[1::-1]).astype(int).tolist()
     return x0, y0, x1 - x0, y1 - y0
+
+
+def remember(before: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """The person (K, 3), with keypoints not seen now where they were before, moved as the others have."""
+    both = (before[:, 2] > 0) & (person[:, 2] > 0)
+    gone = (before[:, 2] > 0) & (person[:, 2] == 0)
+    pose = person.copy()
+    pose[gone] = before[gone]
+    if both.any():
+        pose[gone, :2] += np.median(person[both, :2] - before[both, :2], axis=0)
+    return pose

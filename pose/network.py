@@ -50,7 +50,7 @@ class Care:
 
 CARES = {
     "fast": Care(False, False, 1),
-    "balanced": Care(False, True, 1),
+    "balanced": Care(False, True, 1.2),
     "best": Care(True, True, 1.2),
 }
 

@@ -125,6 +125,73 @@ def test_two_people_against_labels():
         assert (truth.errors(people, person) < 0.1).mean() >= 0.85
 
 
+EXAMPLE = PROJECT / "Input" / "example_image1.png"  # 530x530
+CELL = 16  # pixels of the example that a cell of her closer look spans
+
+
+def moves():
+    """Name, how the picture moves, and how its keypoints (N, 2) go back."""
+    for shift in range(1, 8):
+        matrix = np.float32([[1, 0, shift], [0, 1, shift // 2]])
+        yield (
+            f"shift {shift}",
+            lambda p, m=matrix: cv2.warpAffine(p, m, (530, 530), borderMode=cv2.BORDER_REPLICATE),
+            lambda xy, m=matrix: xy - m[:, 2],
+        )
+    for side in (265, 424, 477, 583, 795, 1060):
+        how = cv2.INTER_AREA if side < 530 else cv2.INTER_LINEAR
+        yield (
+            f"scale to {side}",
+            lambda p, side=side, how=how: cv2.resize(p, (side, side), interpolation=how),
+            lambda xy, side=side: (xy + 0.5) * 530 / side - 0.5,
+        )
+    yield "mirror", lambda p: np.ascontiguousarray(p[:, ::-1]), lambda xy: (529, 0) + xy * (-1, 1)
+
+
+@needs_small
+def test_keypoints_move_with_the_picture():
+    picture, network = cv2.imread(str(EXAMPLE)), Network(SMALL, PROJECT / "pose")
+    (still,) = find_everyone(network, picture)
+    off = []
+    for name, move, back in moves():
+        (person,) = find_everyone(network, move(picture))
+        if name == "mirror":
+            person = person[list(COCO.mirrored)]
+        assert ((person[:, 2] > 0) == (still[:, 2] > 0)).all(), name
+        found = person[:, 2] > 0
+        off.append(np.linalg.norm(back(person[found, :2]) - still[found, :2], axis=1) / CELL)
+    off = np.concatenate(off)
+    assert (off < 1 / 3).mean() > 0.97
+    assert off.max() < 2 / 3
+
+
+@needs_small
+@pytest.mark.parametrize("turn", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE])
+def test_who_lies_or_stands_on_their_head_is_found(turn):
+    picture, network = cv2.imread(str(EXAMPLE)), Network(SMALL, PROJECT / "pose")
+    picture = np.ascontiguousarray(picture[:, 50:400])  # not square, so that width and height cannot be mistaken
+    (upright,) = find_everyone(network, picture)
+    (lying,) = find_everyone(network, cv2.rotate(picture, turn))
+    for k in np.flatnonzero(upright[:, 2]):
+        dot = np.zeros(picture.shape[:2], np.uint8)  # where it would lie, by OpenCV's own turning
+        x, y = np.rint(upright[k, :2]).astype(int)
+        dot[y, x] = 1
+        ((expected_y, expected_x),) = np.argwhere(cv2.rotate(dot, turn))
+        assert np.abs(lying[k, :2] - (expected_x, expected_y)).max() < 1, COCO.keypoints[k]
+    assert lying[upright[:, 2] == 0].tolist() == [[0, 0, 0]] * (upright[:, 2] == 0).sum()
+
+
+@needs_small
+def test_one_person_in_labelled_pictures_and_nobody_in_others():
+    network = Network(SMALL, PROJECT / "pose")
+    for case in truth.cases():
+        if case.group == "one person" and not case.name.startswith("walk "):
+            people = find_everyone(network, case.picture)
+            assert (truth.errors(people, case.people[0]) < 0.1).mean() > 0.8, case.name
+    for path in truth.DATA.glob("nobody_*"):
+        assert len(find_everyone(network, cv2.imread(str(path)))) == 0, path.name
+
+
 @needs_small
 @pytest.mark.parametrize("shape", [(600, 800), (100, 100), (50, 500)])
 def test_nobody_in_noise_and_plain_pictures(shape):

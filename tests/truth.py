@@ -1,19 +1,77 @@
-"""Keypoints labelled by hand (tests/data/*.json) and how far people found are from them."""
+"""Keypoints labelled by hand (tests/data/*.json), and how far people found are from them."""
 
 import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+PROJECT = Path(__file__).parent.parent
+sys.path.insert(0, str(PROJECT))
+from pose.picture import read_picture  # noqa: E402
+
 DATA = Path(__file__).parent / "data"
+NAMES = ("walker", "walk", "two_people", "sport", "balance", "grace_hopper", "astronaut", "camera")
+GROUPS = ("one person", "two people", "hard")
 NECK, SHOULDERS = 1, (2, 5)
+SEEN, HIDDEN = 2, 1
+
+
+@dataclass
+class Case:
+    """A labelled picture."""
+
+    name: str
+    group: str
+    picture: np.ndarray  # (H, W, 3) uint8
+    people: list[np.ndarray]  # (K, 3) each: x, y, and SEEN, HIDDEN but judged, or 0: not labelled
+    ignore: list[list[float]]  # x0, y0, x1, y1 of people who are not labelled
 
 
 def load(name: str) -> dict[int, list[np.ndarray]]:
-    """Frame number (0 for a photo) to the people (K, 3) in it: x, y, and 2 seen, 1 hidden, 0 not labelled."""
-    labels = json.loads((DATA / f"{name}.json").read_text())
-    frames = labels.get("frames", {"0": labels})
-    return {int(number): [pose_of(person) for person in frame["people"]] for number, frame in frames.items()}
+    """Frame number (0 for a photo) to the people in it, as in Case."""
+    return {int(n): [pose_of(person) for person in frame["people"]] for n, frame in read(name)["frames"].items()}
+
+
+def read(name: str, folder: Path = DATA) -> dict:
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def cases() -> Iterator[Case]:
+    """All labelled pictures and frames."""
+    for name in NAMES:
+        labels = read(name)
+        frames = labels["frames"]
+        pictures = frames_of(labels["pictures"], frames) if labels["pictures"].endswith(".mp4") else {}
+        for number, frame in frames.items():
+            picture = pictures.get(number)
+            if picture is None:
+                picture = read_picture(PROJECT / labels["pictures"].format(int(number)))
+            people = [pose_of(person) for person in frame["people"]]
+            group = "hard" if frame.get("hard") else "one person" if len(people) == 1 else "two people"
+            yield Case(f"{name} {number}", group, picture, people, frame.get("ignore", []))
+
+
+def frames_of(clip: str, numbers) -> dict[str, np.ndarray]:
+    """The frames of a clip that have these numbers."""
+    capture, pictures, number = cv2.VideoCapture(str(PROJECT / clip)), {}, 0
+    while (read := capture.read())[0]:
+        if str(number) in numbers:
+            pictures[str(number)] = read[1]
+        number += 1
+    return pictures
+
+
+def second_pass() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same people as labelled first and, by fresh eyes, again."""
+    for name, frames in read("second_pass").items():
+        first = load(name)
+        for number, frame in frames.items():
+            again = [pose_of(person) for person in frame["people"]]
+            yield from zip(first[int(number)], again, strict=True)
 
 
 def pose_of(person: dict) -> np.ndarray:
@@ -27,14 +85,17 @@ def pose_of(person: dict) -> np.ndarray:
     return pose
 
 
-def errors(people: np.ndarray, truth: np.ndarray, seen_only: bool = True) -> np.ndarray:
-    """Distance of each labelled keypoint to the nearest person's, in shares of the truth's size; inf where missed."""
-    labelled = truth[:, 2] >= (2 if seen_only else 1)
+def distances(person: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(K,): how far each keypoint is off, in shares of the truth's size; inf if not found, nan if not labelled."""
     size = np.ptp(truth[truth[:, 2] > 0, :2], axis=0).max()
-    best = np.full(labelled.sum(), np.inf)
-    for person in people:
-        distance = np.linalg.norm(person[labelled, :2] - truth[labelled, :2], axis=1) / size
-        distance[person[labelled, 2] == 0] = np.inf
-        if np.minimum(distance, 1).sum() < np.minimum(best, 1).sum():
-            best = distance
-    return best
+    distance = np.linalg.norm(person[:, :2] - truth[:, :2], axis=1) / size
+    distance[person[:, 2] == 0] = np.inf
+    distance[truth[:, 2] == 0] = np.nan
+    return distance
+
+
+def errors(people: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """distances of the seen keypoints from the nearest person's; inf where nobody is near."""
+    seen = truth[:, 2] == SEEN
+    candidates = [distances(person, truth)[seen] for person in people]
+    return min(candidates, key=lambda d: np.minimum(d, 1).sum(), default=np.full(seen.sum(), np.inf))

@@ -1,0 +1,290 @@
+"""How right the keypoints are, against those labelled by hand: tables for the README.
+
+    python tests/accuracy.py [--choices]
+
+PCK@0.1 and @0.05: the share of seen keypoints found within a tenth and a twentieth of the person's size from where
+they belong. "missed": not found at all; "wrong": found further off than a tenth; "another's": of the keypoints given to
+a person those that lie on someone else's. --choices: also what other settings would give, and take.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
+
+import cv2
+import numpy as np
+
+PROJECT = Path(__file__).parent.parent
+sys.path.insert(0, str(PROJECT))
+import truth  # noqa: E402
+
+from pose import decode, look  # noqa: E402
+from pose.network import MODELS, Network  # noqa: E402
+from pose.picture import read_picture  # noqa: E402
+
+SMALL = MODELS["COCO", "mobilenet"]
+SEED = 0
+
+
+@dataclass
+class Score:
+    """What was found in some pictures."""
+
+    errors: list[np.ndarray] = field(default_factory=list)  # of seen keypoints
+    scores: list[np.ndarray] = field(default_factory=list)  # the network's, of the same keypoints
+    labelled: int = 0
+    found: int = 0
+    extra: int = 0  # people where nobody is labelled
+    anothers: int = 0
+
+    def add(self, people: np.ndarray, case: truth.Case) -> None:
+        left = list(people)
+        for labels in case.people:
+            seen = labels[:, 2] == truth.SEEN
+            costs = [np.nanmean(np.minimum(truth.distances(person, labels), 1)) for person in left]
+            self.labelled += 1
+            if not costs or min(costs) > 0.7:  # so far off that it is someone else
+                self.errors.append(np.full(seen.sum(), np.inf))
+                self.scores.append(np.zeros(seen.sum()))
+                continue
+            person = left.pop(int(np.argmin(costs)))
+            self.found += 1
+            off = truth.distances(person, labels)
+            self.errors.append(off[seen])
+            self.scores.append(person[seen, 2])
+            for other in case.people:
+                if other is not labels:
+                    self.anothers += int(((off > 0.1) & (truth.distances(person, other) < 0.1)).sum())
+        self.extra += sum(not ignored(person, case.ignore) for person in left)
+
+    def row(self) -> list[str]:
+        off = np.concatenate(self.errors)
+        shares = (off < 0.1).mean(), (off < 0.05).mean(), np.median(off), np.isinf(off).mean()
+        wrong = ((off >= 0.1) & np.isfinite(off)).mean()
+        numbers = [f"{share:.3f}" for share in (*shares, wrong)]
+        return [str(len(off)), *numbers, f"{self.found}/{self.labelled}", str(self.extra), str(self.anothers)]
+
+
+HEAD = [
+    "keypoints",
+    "PCK@0.1",
+    "PCK@0.05",
+    "median error",
+    "missed",
+    "wrong",
+    "people found",
+    "extra people",
+    "another's",
+]
+
+
+def ignored(person: np.ndarray, boxes: list[list[float]]) -> bool:
+    x, y = np.median(person[person[:, 2] > 0, :2], axis=0)
+    return any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)
+
+
+def measure(cases: list[truth.Case], find: Callable[[np.ndarray], np.ndarray]) -> Score:
+    score = Score()
+    for case in cases:
+        score.add(find(case.picture), case)
+    return score
+
+
+def table(title: str, head: list[str], rows: dict[str, list[str]]) -> None:
+    print(f"\n| {' | '.join([title, *head])} |\n|{'---|' * (len(head) + 1)}")
+    for name, cells in rows.items():
+        print(f"| {' | '.join([name, *cells])} |", flush=True)
+
+
+def moved(case: truth.Case, matrix: np.ndarray, size_wh: tuple[int, int]) -> truth.Case:
+    """The case with its picture under an affine map (2, 3); what is bared is grey."""
+    shrinks = np.linalg.det(matrix[:, :2]) < 1
+    picture = case.picture
+    if shrinks:  # warpAffine does not average
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / np.sqrt(np.linalg.det(matrix[:, :2])))
+    picture = cv2.warpAffine(picture, matrix, size_wh, flags=cv2.INTER_LINEAR, borderValue=(128, 128, 128))
+    people = []
+    for labels in case.people:
+        labels = labels.copy()
+        labels[:, :2] = labels[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+        people.append(labels)
+    return truth.Case(case.name, case.group, picture, people, [])
+
+
+def scaled(case: truth.Case, scale: float) -> truth.Case:
+    h, w = case.picture.shape[:2]
+    shift = (scale - 1) / 2  # pixels' centres
+    return moved(case, np.array([[scale, 0, shift], [0, scale, shift]]), (round(w * scale), round(h * scale)))
+
+
+def sized(case: truth.Case, pixels: float) -> truth.Case:
+    """Scaled so that the first person is so many pixels large."""
+    labels = case.people[0]
+    return scaled(case, pixels / np.ptp(labels[labels[:, 2] > 0, :2], axis=0).max())
+
+
+def turned(case: truth.Case, degrees: float) -> truth.Case:
+    h, w = case.picture.shape[:2]
+    side = int(np.hypot(w, h)) if degrees % 90 else max(w, h)
+    matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), degrees, 1)
+    matrix[:, 2] += (side - w) / 2, (side - h) / 2
+    return moved(case, matrix, (side, side))
+
+
+def mirrored(case: truth.Case) -> truth.Case:
+    w = case.picture.shape[1]
+    people = []
+    for labels in case.people:
+        labels = labels[list(SMALL.skeleton.mirrored)]
+        people.append(np.column_stack([np.where(labels[:, 2] > 0, w - 1 - labels[:, 0], 0), labels[:, 1:]]))
+    return truth.Case(case.name, case.group, np.ascontiguousarray(case.picture[:, ::-1]), people, [])
+
+
+def wide(case: truth.Case) -> truth.Case:
+    """Five times as wide as high."""
+    h, w = case.picture.shape[:2]
+    return moved(case, np.array([[1, 0, (5 * h - w) / 2], [0, 1, 0.0]]), (5 * h, h))
+
+
+def changed(case: truth.Case, change: Callable[[np.ndarray], np.ndarray]) -> truth.Case:
+    return truth.Case(case.name, case.group, change(case.picture), case.people, case.ignore)
+
+
+def noisy(picture: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(SEED).normal(0, 25, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def compressed(picture: np.ndarray) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 10])[1], cv2.IMREAD_COLOR)
+
+
+CONDITIONS: dict[str, Callable[[truth.Case], truth.Case]] = {
+    "as they are": lambda case: case,
+    "mirrored": mirrored,
+    "person of 200 pixels": lambda case: sized(case, 200),
+    "person of 100 pixels": lambda case: sized(case, 100),
+    "person of 50 pixels": lambda case: sized(case, 50),
+    "twice as large": lambda case: scaled(case, 2),
+    "dark (a quarter of the light)": lambda case: changed(case, lambda p: p // 4),
+    "grey": lambda case: changed(case, lambda p: cv2.cvtColor(p[:, :, 1], cv2.COLOR_GRAY2BGR)),
+    "blurred (sigma 4 pixels)": lambda case: changed(case, lambda p: cv2.GaussianBlur(p, (0, 0), 4)),
+    "noise (sigma 25)": lambda case: changed(case, noisy),
+    "JPEG quality 10": lambda case: changed(case, compressed),
+    "turned by 15°": lambda case: turned(case, 15),
+    "turned by 45°": lambda case: turned(case, 45),
+    "lying (90°)": lambda case: turned(case, 90),
+    "upside down": lambda case: turned(case, 180),
+    "in a picture of 5:1": wide,
+}
+
+
+def whole_cells(_, keypoint: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.stack([x, y], axis=1).astype(np.float32)
+
+
+def gaussian(heatmaps: np.ndarray, *peaks: np.ndarray, parabola=decode.refine) -> np.ndarray:
+    """A Gaussian's logarithm is a parabola."""
+    return parabola(np.log(np.maximum(heatmaps, 1e-3)), *peaks)
+
+
+# Name in the table: changes of the model, options of Network, what to put in a module's place.
+CHOICES: dict[str, tuple[dict, dict, tuple]] = {
+    "**--accuracy balanced**": ({}, {}, ()),
+    "--accuracy fast": ({}, {"accuracy": "fast"}, ()),
+    "--accuracy best": ({}, {"accuracy": "best"}, ()),
+    "--stages 5": ({}, {"stages": 5}, ()),
+    "--stages 4": ({}, {"stages": 4}, ()),
+    "--stages 3": ({}, {"stages": 3}, ()),
+    "--net_resolution 256x256": ({}, {"net_wh": (256, 256)}, ()),
+    "--net_resolution 448x448": ({}, {"net_wh": (448, 448)}, ()),
+    "--net_resolution 576x576": ({}, {"net_wh": (576, 576)}, ()),
+    "one look only": ({"closer": None}, {}, ()),
+    "one look, mirrored, larger": ({"closer": None}, {"accuracy": "best"}, ()),
+    "closer look at 192": ({"closer": 192}, {}, ()),
+    "closer look at 320": ({"closer": 320}, {}, ()),
+    "closer look with a margin of 0.15": ({}, {}, (look, "MARGIN", 0.15)),
+    "closer look with a margin of 0.35": ({}, {}, (look, "MARGIN", 0.35)),
+    "left and right as linked first": ({}, {}, (decode, "untangle", lambda *_: None)),
+    "keypoints at whole cells": ({}, {}, (decode, "refine", whole_cells)),
+    "keypoints by a Gaussian": ({}, {}, (decode, "refine", gaussian)),
+}
+
+
+def finder(network: Network) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda picture: look.find_everyone(network, picture)
+
+
+def compare_choices(cases: list[truth.Case]) -> None:
+    """All choices picture by picture in turn, so that a machine that slows down slows all alike."""
+    networks = {
+        name: Network(dataclasses.replace(SMALL, **model), PROJECT / "pose", **options)
+        for name, (model, options, _) in CHOICES.items()
+    }
+    scores = {name: {group: Score() for group in truth.GROUPS} for name in CHOICES}
+    seconds = {name: [] for name in CHOICES}
+    for case in cases:
+        for name, (_, _, patch) in CHOICES.items():
+            with mock.patch.object(*patch) if patch else contextlib.nullcontext():
+                start = time.perf_counter()
+                people = look.find_everyone(networks[name], case.picture)
+                seconds[name].append(time.perf_counter() - start)
+            scores[name][case.group].add(people, case)
+    usual, rows = next(iter(seconds.values())), {}
+    for name, groups in scores.items():
+        cells = [f"{score.row()[1]} {score.row()[2]}" for score in groups.values()]
+        ratio = statistics.median(a / b for a, b in zip(seconds[name], usual, strict=True))
+        extra = sum(score.extra for score in groups.values())
+        rows[name] = [*cells, str(extra), f"{1000 * statistics.median(seconds[name]):.0f} ms", f"{ratio:.2f}"]
+    head = [f"{group}: PCK@0.1 @0.05" for group in truth.GROUPS]
+    table("choice", [*head, "extra people", "a picture", "ratio"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--choices", action="store_true", help="also the table of other settings")
+    args = parser.parse_args()
+    cases = list(truth.cases())
+    find = finder(Network(SMALL, PROJECT / "pose"))
+    scores = {group: measure([case for case in cases if case.group == group], find) for group in truth.GROUPS}
+    table("labelled pictures", HEAD, {name: score.row() for name, score in scores.items()})
+    single = [case for case in cases if case.group == "one person"]
+    single = [case for number, case in enumerate(single) if not case.name.startswith("walk ") or number % 5 == 0]
+    rows = {name: measure([change(case) for case in single], find).row() for name, change in CONDITIONS.items()}
+    table(f"one person, {len(single)} pictures", HEAD, rows)
+    off, how_sure = (
+        np.concatenate([np.concatenate(getattr(s, of)) for s in scores.values()]) for of in ("errors", "scores")
+    )
+    rows = {}
+    for low in np.arange(0.1, 0.8, 0.1):
+        inside = (how_sure >= low) & (how_sure < low + 0.1 + (low > 0.65))
+        rows[f"{low:.1f} to {low + 0.1:.1f}" if low < 0.65 else "0.7 and more"] = [
+            str(inside.sum()), f"{(off[inside] < 0.1).mean():.2f}", f"{(off[inside] < 0.05).mean():.2f}"
+        ]  # fmt: skip
+    table("keypoint's score", ["keypoints", "within 0.1", "within 0.05"], rows)
+    nobody = sorted(truth.DATA.glob("nobody_*"))
+    rows = {path.stem: [str(len(find(read_picture(path))))] for path in nobody}
+    table("pictures of nobody", ["people found"], rows)
+    again = [
+        truth.distances(again, first)[(first[:, 2] == truth.SEEN) & (again[:, 2] > 0)]
+        for first, again in truth.second_pass()
+    ]
+    again = np.concatenate(again)
+    median, within = np.median(again), (again < 0.05).mean()
+    print(
+        f"\nTwo labellers differ by {median:.4f} of the person's size in the median ({len(again)} keypoints); "
+        f"{within:.3f} of the keypoints by less than 0.05."
+    )
+    if args.choices:
+        compare_choices(cases)
+
+
+if __name__ == "__main__":
+    main()
