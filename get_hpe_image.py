@@ -34,11 +34,12 @@ def main(argv: list[str] | None = None) -> int:
     from pose.network import Network, choose_model
     from pose.picture import SUFFIXES
 
-    paths = cli.find_files(args.image_file, SUFFIXES)
+    paths = cli.find_files(args.image_file, SUFFIXES, "--image_file")
     cli.refuse_collisions((path, outputs(args, path)["skeleton"]) for path in paths)
     model, why = choose_model(args.mode, args.network, args.model_folder)
     network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages, args.accuracy)
-    print(cli.describe(network, why), flush=True)
+    if not args.quiet:
+        print(cli.describe(network, why), flush=True)
     cli.check_output(args.output_dir / f"Image{args.mode}")
     failed = 0
     for path in paths:
@@ -70,11 +71,16 @@ def one_photo(args, network, path: Path) -> None:
         save_text(names["json"], people_to_json(people))
     save_picture(names["keypoints"], results["Keypoints"])
     save_picture(names["skeleton"], results["Skeleton"])
-    count = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
-    found = int((people[:, :, 2] > 0).sum())
-    print(f"{path.name}: {count}, {found} keypoints, {seconds:.2f} s -> {cli.show_path(names['skeleton'])}", flush=True)
+    if not args.quiet:
+        print(summary(path.name, people, seconds, names["skeleton"]), flush=True)
     if cli.can_display(args.no_display):
         cli.show(results, path.name)
+
+
+def summary(name: str, people, seconds: float, skeleton: Path) -> str:
+    count = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
+    found = int((people[:, :, 2] > 0).sum())
+    return f"{name}: {count}, {found} keypoints, {seconds:.2f} s -> {cli.show_path(skeleton)}"
 
 
 if __name__ == "__main__":

@@ -1,91 +1,159 @@
 #!/usr/bin/env python3
-"""Find people's poses in a clip: the same clip with everyone's skeleton, in Output/."""
+"""Find people's poses in clips: the same clip with everyone's skeleton, in Output/."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from pathlib import Path
 
 from pose import PoseError, cli
+
+CLIP_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif", ".3gp", ".ts")
 
 
 def parse(argv: list[str] | None):
     parser = cli.make_parser(__doc__)
     add = parser.add_argument
-    example = str(cli.PROJECT / "Input" / "example_video1.mp4")
-    add("--video_file", metavar="PATH", default=example, help="a clip, a camera's number or a stream's address")
+    example = [str(cli.PROJECT / "Input" / "example_video1.mp4")]
+    video_help = "clips, folders or patterns of clips, a camera's number, a stream's address, frame_%%04d.png"
+    add("--video_file", nargs="+", metavar="PATH", default=example, help=video_help)
     add("--frame_first", type=cli.frame_number, metavar="N", default=0, help="start at this frame")
     add("--frame_last", type=cli.last_frame, metavar="N", default=-1, help="end with this frame; -1: the last")
     add("--frame_step", type=cli.frame_step, metavar="N", default=1, help="take every Nth frame")
     add("--frame_rotate", type=int, choices=[0, 90, 180, 270], default=0, help="turn frames, degrees clockwise")
     add("--frame_info", action="store_true", help="write frame number and seconds into the corner")
+    step_help = "the network sees every Nth frame, people in those between are on their way; auto: 15 looks a second"
+    add("--network_step", type=cli.network_step, metavar="N", default="auto", help=step_help)
     add("--no_smooth", action="store_true", help="keypoints as each frame alone gives them")
     add("--no_track", action="store_true", help="no identities, and so no smoothing")
+    add("--codec", type=str.lower, choices=["mp4v", "vp9", "mjpg"], default="mp4v", help=".mp4, .webm, .avi")
+    add("--write_video_with_audio", action="store_true", help="keep the sound, with the ffmpeg program")
+    plot_help = "also write a sheet of the clip's poses and, with matplotlib, the joints' angles over time"
+    add("--write_plot", action="store_true", help=plot_help)
     args = parser.parse_args(argv)
     if 0 <= args.frame_last < args.frame_first:
         parser.error(f"--frame_last {args.frame_last} lies before --frame_first {args.frame_first}")
+    if args.no_track and (args.network_step or 1) > 1:
+        parser.error("--network_step above 1 takes identities, which --no_track leaves out")
     return args
 
 
-def outputs(args) -> tuple[Path, Path]:
-    """Where the clip and the folder of JSON files go, and the name all begin with."""
-    name = args.video_file
+def clips(names: list[str]) -> list[str]:
+    """Cameras, addresses and numbered pictures as they are; the clips that paths, folders and patterns name."""
+    found = []
+    for name in names:
+        special = name.isdecimal() or "://" in name or ("%" in name and not Path(name).exists())
+        found += [name] if special else map(str, cli.find_files([name], CLIP_SUFFIXES, "--video_file"))
+    return list(dict.fromkeys(found))
+
+
+def outputs(args, name: str) -> dict[str, Path]:
+    """Where each result of a clip goes."""
+    from pose.video import CODECS
+
     stem = f"camera{name}" if name.isdecimal() else Path(name.split("?")[0] if "://" in name else name).stem
     folder = args.output_dir / f"Video{args.mode}"
-    return folder / f"{stem}_skeleton_{args.mode}.mp4", folder / f"{stem}_json"
+    return {
+        "clip": folder / f"{stem}_skeleton_{args.mode}{CODECS[args.codec][0]}",
+        "json": folder / f"{stem}_json",
+        "poses": folder / f"{stem}_poses_{args.mode}.jpg",
+        "angles": folder / f"{stem}_angles_{args.mode}.png",
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
+    from pose.network import Network, choose_model
+    from pose.video import check_codec, check_sound
+
+    names = clips(args.video_file)
+    cli.refuse_collisions((Path(name), outputs(args, name)["clip"]) for name in names)
+    model, why = choose_model(args.mode, args.network, args.model_folder)
+    network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages, args.accuracy)
+    if not args.quiet:
+        print(cli.describe(network, why), flush=True)
+    check_codec(args.codec)
+    cli.check_output(args.output_dir / f"Video{args.mode}")
+    failed = 0
+    for name in names:
+        try:
+            if args.write_video_with_audio:
+                check_sound(name)
+            one_clip(args, network, name)
+        except PoseError as error:  # one bad clip does not stop a folder of them
+            failed = cli.complain(str(error))
+    return failed
+
+
+def one_clip(args, network, name: str) -> None:
+    """From a clip to its results."""
     from pose.draw import draw_frame_info, draw_skeleton, on_background
     from pose.export import clip_json, people_to_json
     from pose.look import Follower
-    from pose.network import Network, choose_model
-    from pose.track import Tracker
-    from pose.video import Sink, Source, progress
+    from pose.plot import Plot
+    from pose.track import Tracker, between
+    from pose.video import Sink, Source, Stopwatch, progress
 
-    clip, json_folder = outputs(args)
-    source = Source(args.video_file, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
-    model, why = choose_model(args.mode, args.network, args.model_folder)
-    network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages, args.accuracy)
-    print(cli.describe(network, why), flush=True)
-    cli.check_output(clip.parent)
-    if source.fps_guessed:
-        print(f"{args.video_file} does not tell its frame rate; taking {source.source_fps:g} a second.", flush=True)
+    paths = outputs(args, name)
+    source = Source(name, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
+    if source.fps_guessed and not args.quiet:
+        print(f"{name} does not tell its frame rate; taking {source.source_fps:g} a second.", flush=True)
     find = Follower(network, args.threshold, args.number_people_max)
-    tracker = None if args.no_track else Tracker(smooth=not args.no_smooth)
-    display = cli.can_display(args.no_display)
-    start, stopped = time.perf_counter(), False
+    tracker = None if args.no_track else Tracker(network.skeleton, smooth=not args.no_smooth)
+    raw = args.no_track or args.no_smooth
+    step = args.network_step or (1 if raw else source.network_step)
+    display, clock, done = cli.can_display(args.no_display), Stopwatch(), source.first
+
+    def see(number, frame):
+        with clock("finding people"):
+            people = find(frame, number / source.source_fps)
+            return tracker.update(people, number / source.source_fps) if tracker else (people, None)
+
     with contextlib.ExitStack() as stack:
+        stack.enter_context(hint_to_go_on(lambda: done))
         stack.enter_context(source)
-        sink = stack.enter_context(Sink(clip, source.fps))
-        write_json = stack.enter_context(clip_json(json_folder)) if args.write_json else None
-        for number, frame in progress(source):
-            t = number / source.source_fps
-            people, ids = find(frame, t), None
-            if tracker:
-                people, ids = tracker.update(people, t)
-            canvas = on_background(frame, cli.BACKGROUNDS[args.background])
-            picture = draw_skeleton(canvas, people, network.skeleton, ids)
-            if args.frame_info:
-                draw_frame_info(picture, number, t)
-            sink.write(picture)
+        sound = source if args.write_video_with_audio else None
+        sink = stack.enter_context(Sink(paths["clip"], source.fps, args.codec, sound))
+        write_json = stack.enter_context(clip_json(paths["json"])) if args.write_json else None
+        plot = Plot(network.skeleton, source.source_fps) if args.write_plot else None
+        frames = clock.waiting(progress(source, args.quiet), "reading")
+        for number, frame, people, ids in between(frames, see, step):
+            with clock("drawing"):
+                canvas = on_background(frame, cli.BACKGROUNDS[args.background])
+                picture = draw_skeleton(canvas, people, network.skeleton, ids)
+                if args.frame_info:
+                    draw_frame_info(picture, number, number / source.source_fps)
+            if plot:
+                plot.add(number, picture, people, ids)
             if write_json:
                 write_json(number, people_to_json(people, ids))
+            with clock("writing"):
+                sink.write(picture)
+            done = number + 1
             if display and not cli.show_frame(picture, "Skeleton, q ends"):
-                stopped = True
                 break
         if not source.frames_read:
-            raise PoseError(f"{args.video_file} holds no frame to read; check --video_file and --frame_first.")
-    if source.frames_read < 0.9 * len(source) and not stopped:
+            raise PoseError(f"{name} holds no frame to read; check --video_file and --frame_first.")
+        if plot:
+            plot.save(paths["poses"], paths["angles"])
+    if source.ended and source.frames_read < 0.9 * len(source):
         told = f"tells of {len(source)} frames and gave {source.frames_read}"
-        print(f"Note: {args.video_file} {told}: it is cut off or damaged.", file=sys.stderr)
-    seconds = time.perf_counter() - start
-    rate = source.frames_read / seconds
-    print(f"{source.frames_read} frames, {seconds:.1f} s, {rate:.0f} a second -> {cli.show_path(clip)}")
-    return 0
+        print(f"Note: {name} {told}: it is cut off or damaged.", file=sys.stderr)
+    if not args.quiet:
+        print(f"{clock.report(source.frames_read)} -> {cli.show_path(paths['clip'])}", flush=True)
+        if plot and plot.note:
+            print(plot.note)
+
+
+@contextlib.contextmanager
+def hint_to_go_on(next_frame):
+    """After Ctrl-C, say how to do the rest."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"The rest: the same command with --frame_first {next_frame()}.", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ def make_parser(description: str) -> Parser:
     add("--output_dir", type=Path, metavar="DIR", default=PROJECT / "Output", help="where results go")
     add("--write_json", action="store_true", help="also write OpenPose JSON")
     add("--background", choices=list(BACKGROUNDS), default="photo", help="what the skeleton is drawn on")
+    add("--quiet", action="store_true", help="print nothing but mistakes")
     add("--no_display", action="store_true", help="open no windows")
     return parser
 
@@ -96,6 +97,10 @@ def frame_step(text: str) -> int:
     if frame_number(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def network_step(text: str) -> int | None:
+    return None if text == "auto" else frame_step(text)
 
 
 def share(text: str) -> float:
@@ -159,23 +164,23 @@ def complain(sentence: str) -> int:
     return 1
 
 
-def find_files(names: Iterable[str], suffixes: tuple[str, ...]) -> list[Path]:
+def find_files(names: Iterable[str], suffixes: tuple[str, ...], option: str) -> list[Path]:
     """The files that paths, folders and patterns name, in order, each once; PoseError where one names none."""
     files: dict[Path, Path] = {}  # by where they really lie, so that each comes once
     for name in names:
         if not name:
-            raise PoseError("An empty name is no path; check --image_file.")
+            raise PoseError(f"An empty name is no path; check {option}.")
         path = Path(name)
         if path.is_dir():
             found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
             if not found:
-                raise PoseError(f"The folder {path} holds no picture ({', '.join(suffixes)}).")
+                raise PoseError(f"The folder {path} holds none of {', '.join(suffixes)}; check {option}.")
         elif path.exists():
             found = [path]
         else:
             found = sorted(Path(match) for match in glob.glob(name))
             if not found:
-                raise PoseError(f"{path} is not there; check the path.")
+                raise PoseError(f"{path} is not there; check {option}.")
         for file in found:
             files.setdefault(file.resolve(), file)
     return list(files.values())

@@ -17,6 +17,7 @@ from .skeletons import Skeleton
 
 MAX_PEAKS = 100  # of a keypoint; more people than that are not told apart, and noise stays cheap
 FIELD_SAMPLES = 10  # along a limb; Lightweight OpenPose's number
+STEPS = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]
 FIELD_SHARE = 0.8  # of these must follow the limb, for it to be one (Lightweight OpenPose)
 MIN_KEYPOINTS = 3  # a person has at least so many (OpenPose)
 MIN_PERSON_SCORE = 0.2  # mean over its keypoints of keypoint score plus limb score (Lightweight OpenPose)
@@ -124,8 +125,7 @@ def limb_scores(starts: np.ndarray, ends: np.ndarray, field: np.ndarray, field_t
     """How well a field (2, h, w) runs from each start (A, 2) to each end (B, 2): (A, B), 0 where it does not."""
     along = ends[None] - starts[:, None]  # (A, B, 2)
     length = np.linalg.norm(along, axis=2, keepdims=True)
-    steps = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]
-    points = starts[:, None, None] + along[:, :, None] * steps  # (A, B, samples, 2)
+    points = starts[:, None, None] + along[:, :, None] * STEPS  # (A, B, samples, 2)
     sampled = cv2.remap(
         np.ascontiguousarray(field.transpose(1, 2, 0)),
         points.reshape(-1, FIELD_SAMPLES, 2),
@@ -134,8 +134,8 @@ def limb_scores(starts: np.ndarray, ends: np.ndarray, field: np.ndarray, field_t
         borderMode=cv2.BORDER_REPLICATE,
     ).reshape(points.shape)
     follows = np.einsum("abnd,abd->abn", sampled, along / np.maximum(length, 1e-6))
-    enough = (follows > field_threshold).mean(axis=2) >= FIELD_SHARE
-    return np.where(enough, np.maximum(follows.mean(axis=2), 0), 0)
+    enough = (follows > field_threshold).sum(axis=2) >= FIELD_SHARE * FIELD_SAMPLES
+    return np.where(enough, np.maximum(follows.sum(axis=2) / FIELD_SAMPLES, 0), 0)
 
 
 def group_peaks(peaks: Peaks, links: list[tuple[float, int, int]]) -> list[Group]:
@@ -213,6 +213,15 @@ def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
     if not both.any():
         return math.inf
     return float(np.linalg.norm(a[both, :2] - b[both, :2], axis=1).mean() / max(size(a), size(b)))
+
+
+def carry_on(before: np.ndarray, person: np.ndarray, which: np.ndarray) -> None:
+    """Give the person (K, 3) the keypoints `which` (K,) of the pose before, moved as the others have moved."""
+    both = (before[:, 2] > 0) & (person[:, 2] > 0)
+    which = which & (before[:, 2] > 0) & (person[:, 2] == 0)
+    moved = np.median(person[both, :2] - before[both, :2], axis=0) if both.any() else 0
+    person[which] = before[which]
+    person[which, :2] += moved
 
 
 def strength(person: np.ndarray) -> float:

@@ -11,10 +11,11 @@ import math
 import cv2
 import numpy as np
 
-from .decode import find_people, pose_distance, size, strength, strongest_first
+from .decode import carry_on, find_people, pose_distance, size, strength, strongest_first
 from .network import Network
 
 WHOLE_EVERY = 1.0  # seconds after which a clip's whole frame is looked at again, for newcomers
+NOBODY_EVERY = 0.2  # and the same where nobody was
 MARGIN = 0.25  # of the person's size, around the keypoints found: where the missing ones may lie
 SAME_PERSON = 0.3  # mean distance of keypoints, as a share of the person's size, up to which two poses are one person's
 TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180)
@@ -53,7 +54,7 @@ def find_upright(network: Network, picture: np.ndarray, threshold: float, number
     people = find_people(network(picture), network.skeleton, threshold, number_people_max)
     if network.model.closer is None:
         return people
-    return strongest_first(look_closer(network, picture, people, threshold, keep=True))
+    return strongest_first(look_closer(network, picture, people, threshold))
 
 
 class Follower:
@@ -66,32 +67,45 @@ class Follower:
 
     def __call__(self, picture: np.ndarray, t: float) -> np.ndarray:
         """People (N, K, 3) in a frame at time t in seconds, strongest first."""
-        if len(self.people) and self.network.model.closer and t - self.whole_at < WHOLE_EVERY:
-            people = look_closer(self.network, picture, self.people, self.threshold)
-            if len(people) == len(self.people):  # nobody is lost
-                self.people = np.stack([remember(*both) for both in zip(self.people, people, strict=True)])
-                return strongest_first(people)
-        self.people = find_upright(self.network, picture, self.threshold, self.number_people_max)
-        self.whole_at = t
-        return self.people
+        if self.network.model.closer is None:
+            maps = self.network(picture, follow=True)
+            return find_people(maps, self.network.skeleton, self.threshold, self.number_people_max)
+        expected, people = self.people, look_closer(self.network, picture, self.people, self.threshold, follow=True)
+        is_lost = len(people) < len(expected)
+        if is_lost or t - self.whole_at >= (WHOLE_EVERY if len(people) else NOBODY_EVERY):
+            people, self.whole_at = np.concatenate([people, self.newcomers(picture, people)]), t
+        people = strongest_first(people, self.number_people_max)
+        self.people = people.copy()
+        for person in self.people:  # what is hidden now is remembered, so that the next box holds it
+            before = min(expected, key=lambda pose: pose_distance(pose, person), default=person)
+            if pose_distance(before, person) <= SAME_PERSON:
+                carry_on(before, person, person[:, 2] == 0)
+        return people
+
+    def newcomers(self, picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """People (N, K, 3) whom a look at the whole frame finds beside those known."""
+        maps = self.network(picture, follow=True)
+        people = find_people(maps, self.network.skeleton, self.threshold, self.number_people_max)
+        new = [all(pose_distance(person, other) > SAME_PERSON for other in known) for person in people]
+        return look_closer(self.network, picture, people[np.array(new, bool)], self.threshold)
 
 
 def look_closer(
-    network: Network, picture: np.ndarray, people: np.ndarray, threshold: float, keep: bool = False
+    network: Network, picture: np.ndarray, people: np.ndarray, threshold: float, follow: bool = False
 ) -> np.ndarray:
     """Each of the people (N, K, 3) seen anew in a box around them; those who are found again, each once.
 
-    keep: what only the first look at this picture saw of a person stays.
+    follow: the people are those of the frame before. Otherwise what only the first look at this picture saw stays.
     """
     found: list[np.ndarray] = []
     for person in people:
-        maps = network.closer(picture, box_around(person, picture))
+        maps = network.closer(picture, box_around(person, picture), follow)
         candidates = find_people(maps, network.skeleton, threshold)
         nearest = min(candidates, key=lambda other: pose_distance(person, other), default=None)
         if nearest is None or pose_distance(person, nearest) > SAME_PERSON:
             continue
         add_pieces(nearest, candidates, person)
-        if keep:
+        if not follow:
             nearest[nearest[:, 2] == 0] = person[nearest[:, 2] == 0]
         if all(pose_distance(nearest, other) > DOUBLE for other in found):
             found.append(nearest)
@@ -112,14 +126,3 @@ def box_around(person: np.ndarray, picture: np.ndarray) -> tuple[int, int, int, 
     x0, y0 = np.maximum(np.floor(keypoints.min(axis=0) - margin), 0).astype(int).tolist()
     x1, y1 = np.minimum(np.ceil(keypoints.max(axis=0) + margin) + 1, picture.shape[1::-1]).astype(int).tolist()
     return x0, y0, x1 - x0, y1 - y0
-
-
-def remember(before: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """The person (K, 3), with keypoints not seen now where they were before, moved as the others have."""
-    both = (before[:, 2] > 0) & (person[:, 2] > 0)
-    gone = (before[:, 2] > 0) & (person[:, 2] == 0)
-    pose = person.copy()
-    pose[gone] = before[gone]
-    if both.any():
-        pose[gone, :2] += np.median(person[both, :2] - before[both, :2], axis=0)
-    return pose

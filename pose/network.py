@@ -39,22 +39,22 @@ class Model:
     closer: int | None  # side of a second look at each person; None: the first is enough
 
 
-# --accuracy: which looks are doubled by one at the mirrored picture, whose left and right are exchanged and whose maps
-# are averaged with the picture's own, and how much larger than usual the first look's sides are.
 @dataclass(frozen=True)
 class Care:
+    """How --accuracy spends time. A mirrored look is averaged with one at the mirrored picture."""
+
+    larger: float  # sides of a photo's first look, in the usual ones
     mirrored_first: bool
     mirrored_closer: bool
-    larger: float
+    follow: int  # side of the look at each person of a clip's last frame, where the model has closer looks
+    mirrored_follow: bool
 
 
 CARES = {
-    "fast": Care(False, False, 1),
-    "balanced": Care(False, True, 1.2),
-    "best": Care(True, True, 1.2),
+    "fast": Care(1, False, False, 176, False),
+    "balanced": Care(1.2, False, True, 192, False),
+    "best": Care(1.2, True, True, 256, True),
 }
-
-
 # OpenPose feeds its Caffe networks x/256 − 0.5 (its imageToCaffeInput); mobilenet_thin takes the bytes as they are.
 OPENPOSE_LICENCE = "non-commercial research only"
 MODELS = {
@@ -192,16 +192,18 @@ class Network:
             self.net.setPreferableBackend(backend)
             self.net.setPreferableTarget(target)
 
-    def __call__(self, picture: np.ndarray) -> Maps:
-        """Maps of a picture, (H, W, 3) uint8 blue, green, red."""
+    def __call__(self, picture: np.ndarray, follow: bool = False) -> Maps:
+        """Maps of a picture, (H, W, 3) uint8 blue, green, red; follow: a clip's, where time is shorter."""
         h, w = picture.shape[:2]
-        net_wh = self.net_wh or usual_size(w, h, self.model.fills_area, self.care.larger)
-        return self.maps(picture, fit((w, h), net_wh), self.care.mirrored_first)
+        net_wh = self.net_wh or usual_size(w, h, self.model.fills_area, 1 if follow else self.care.larger)
+        mirrored = self.care.mirrored_follow if follow else self.care.mirrored_first
+        return self.maps(picture, fit((w, h), net_wh), mirrored)
 
-    def closer(self, picture: np.ndarray, box: tuple[int, int, int, int]) -> Maps:
+    def closer(self, picture: np.ndarray, box: tuple[int, int, int, int], follow: bool = False) -> Maps:
         """Maps of a box (x, y, width, height) inside a picture, at the size that the network likes a person."""
-        how = fit((picture.shape[1], picture.shape[0]), (self.model.closer,) * 2, box)
-        return self.maps(picture, how, self.care.mirrored_closer)
+        side = self.care.follow if follow else self.model.closer
+        how = fit((picture.shape[1], picture.shape[0]), (side, side), box)
+        return self.maps(picture, how, self.care.mirrored_follow if follow else self.care.mirrored_closer)
 
     def maps(self, picture: np.ndarray, how: Fit, mirrored: bool) -> Maps:
         """Maps of the part of a picture that `how` cuts out; mirrored: averaged with those of its mirror image."""

@@ -75,6 +75,14 @@ class Skeleton:
             and self.keypoints[right.end] not in head
         )
 
+    @cached_property
+    def sided_groups(self) -> tuple[tuple[int, ...], ...]:
+        """Keypoints that go together when left and right are mistaken: both arms, both legs, eyes and ears."""
+        names = {"Shoulder Elbow Wrist": [], "Hip Knee Ankle": [], "Eye Ear": []}
+        for parts, group in names.items():
+            group += [k for k, name in enumerate(self.keypoints) if name[1:] in parts.split()]
+        return tuple(tuple(group) for group in names.values() if group)
+
     def mirror_maps(self, values: np.ndarray) -> np.ndarray:
         """The maps (C, h, w) of a mirrored picture as the picture's own: turned round, left and right exchanged."""
         order, signs = self._mirrored_channels

@@ -1,16 +1,23 @@
-"""Across frames: who is who, and steady keypoints."""
+"""Across frames: who is who, steady keypoints, and the frames between looks."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from .decode import pose_distance, size
+from .decode import carry_on, pose_distance, size
+from .skeletons import Skeleton
 
 MATCH_DISTANCE = 0.3  # mean distance of two poses' keypoints, as a share of the person's size, that may be one person
 FORGET_AFTER = 1.0  # seconds unseen after which a person who comes back counts as a new one
+BRIDGE = 0.2  # seconds for which a keypoint that is not seen goes on with the rest of the person
+COAST = 0.5  # seconds for which someone unseen is expected to go on as they went
+FLIP_SHARE = 0.5  # a pose whose left and right exchanged are so much nearer to where they were expected,
+FLIP_DISTANCE = 0.05  # and that is otherwise so far from there, in sizes of the person, has flipped
+FLIP_MOST = 0.5  # seconds for which flips are undone; after that they were right
 MIN_CUTOFF = 1.0  # Hz; the 1€ filter's cutoff for a keypoint at rest: lower is steadier
 BETA = 15.0  # Hz per (person's size / second); higher lags less when moving: at 15 a walk keeps the accuracy it had
 SPEED_CUTOFF = 1.0  # Hz; cutoff for the speed itself, the 1€ paper's value
@@ -23,40 +30,56 @@ class Track:
     id: int
     pose: np.ndarray
     speed: np.ndarray
-    seen: float
+    seen: float  # seconds
+    keypoints_seen: np.ndarray  # (K,) seconds
+    unflipped: dict[tuple[int, ...], float] = field(default_factory=dict)  # keypoints, and since when
+
+    def expected(self, t: float) -> np.ndarray:
+        """The pose (K, 3) at time t if the person goes on as a whole as they went."""
+        pose, found = self.pose.copy(), self.pose[:, 2] > 0
+        speed = np.median(self.speed[found], axis=0) * size(pose)
+        pose[found, :2] += speed * min(t - self.seen, COAST)
+        return pose
 
 
 class Tracker:
-    """Gives the people of successive frames identities and, with smooth, runs the 1€ filter over their keypoints."""
+    """Gives the people of successive frames identities and, with smooth, steadies their keypoints.
 
-    def __init__(self, smooth: bool = True) -> None:
-        self.smooth = smooth
+    Steady: short gaps bridged, short exchanges of left and right undone, and the 1€ filter.
+    """
+
+    def __init__(self, skeleton: Skeleton, smooth: bool = True) -> None:
+        self.skeleton, self.smooth = skeleton, smooth
         self.tracks: list[Track] = []
         self.next_id = 0
 
     def update(self, people: np.ndarray, t: float) -> tuple[np.ndarray, list[int]]:
         """People (N, K, 3) at time t in seconds, and who each one is. Identities count from 0."""
         self.tracks = [track for track in self.tracks if t - track.seen <= FORGET_AFTER]
-        match = self.match(people)
+        match = self.match(people, t)
         steady, ids = people.copy(), []
-        for number, person in enumerate(people):
+        for number, person in enumerate(steady):
             track = match.get(number)
             if track is None:
-                track = Track(self.next_id, person, np.zeros_like(person[:, :2]), t)
+                track = Track(self.next_id, person, np.zeros_like(person[:, :2]), t, np.full(len(person), t))
                 self.next_id += 1
                 self.tracks.append(track)
             elif self.smooth and t > track.seen:
-                steady[number] = one_euro(track, person, t - track.seen)
-            track.pose, track.seen = steady[number], t
+                unflip(track, person, t, self.skeleton)
+                track.keypoints_seen[person[:, 2] > 0] = t
+                carry_on(track.pose, person, t - track.keypoints_seen <= BRIDGE)
+                person[:] = one_euro(track, person, t - track.seen)
+            track.pose, track.seen = person.copy(), t
             ids.append(track.id)
         return steady, ids
 
-    def match(self, people: np.ndarray) -> dict[int, Track]:
+    def match(self, people: np.ndarray, t: float) -> dict[int, Track]:
         """Each person's track, nearest pairs first, each track once."""
+        expected = [track.expected(t) for track in self.tracks]
         pairs = sorted(
-            (pose_distance(track.pose, person), number, index)
+            (pose_distance(pose, person), number, index)
             for number, person in enumerate(people)
-            for index, track in enumerate(self.tracks)
+            for index, pose in enumerate(expected)
         )
         match: dict[int, Track] = {}
         for distance, number, index in pairs:
@@ -64,6 +87,72 @@ class Tracker:
             if distance <= MATCH_DISTANCE and number not in match and track not in match.values():
                 match[number] = track
         return match
+
+
+def unflip(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -> None:
+    """Exchange left and right of arms, legs and face where the network has done so since the frame before."""
+    expected = track.expected(t)
+    for keypoints in skeleton.sided_groups:
+        which, others = list(keypoints), [skeleton.mirrored[k] for k in keypoints]
+        exchanged = person[others]
+        seen = (expected[which, 2] > 0) & (person[which, 2] > 0) & (exchanged[:, 2] > 0)
+        if not seen.any():
+            continue
+        far, far_exchanged = (
+            np.linalg.norm(pose[seen, :2] - expected[which][seen, :2], axis=1).mean() / size(person)
+            for pose in (person[which], exchanged)
+        )
+        if far < FLIP_DISTANCE or far_exchanged > FLIP_SHARE * far:
+            track.unflipped.pop(keypoints, None)
+        elif t - track.unflipped.setdefault(keypoints, t) <= FLIP_MOST:
+            person[which] = exchanged
+
+
+def between(
+    frames: Iterable[tuple[int, np.ndarray]], see: Callable[[int, np.ndarray], tuple[np.ndarray, list[int]]], step: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, list[int]]]:
+    """(number, frame, people, ids) of all frames, where `see` looks only at every step-th one and at the last.
+
+    In the frames between two looks people are on their way from the one to the other.
+    """
+    waiting: list[tuple[int, np.ndarray]] = []
+    before = None
+    for count, (number, frame) in enumerate(frames):
+        waiting.append((number, frame))
+        if count % step == 0:
+            before = yield from looked_at(waiting, see, before)
+            waiting = []
+    if waiting:
+        yield from looked_at(waiting, see, before)
+
+
+def looked_at(waiting: list, see: Callable, before: tuple | None) -> Iterator:
+    """What `between` yields for the frames that wait, of which the last one is looked at; that look is returned."""
+    number, frame = waiting[-1]
+    after = (number, *see(number, frame))
+    for other, picture in waiting[:-1]:
+        share = (other - before[0]) / (number - before[0])
+        yield (other, picture, *on_the_way(before[1:], after[1:], share))
+    yield (number, frame, *after[1:])
+    return after
+
+
+def on_the_way(
+    before: tuple[np.ndarray, list[int]], after: tuple[np.ndarray, list[int]], share: float
+) -> tuple[np.ndarray, list[int]]:
+    """People (N, K, 3) and who they are, `share` of the way from one look to the next.
+
+    Whoever or whatever only one of the two has seen is there up to the middle.
+    """
+    nearer, other = (before, after) if share < 0.5 else (after, before)
+    share = min(share, 1 - share)  # of the other
+    people, ids = nearer[0].copy(), list(nearer[1])
+    poses = dict(zip(other[1], other[0], strict=True))
+    for person, who in zip(people, ids, strict=True):
+        if who in poses:
+            both = (person[:, 2] > 0) & (poses[who][:, 2] > 0)
+            person[both] += share * (poses[who][both] - person[both])
+    return people, ids
 
 
 def one_euro(track: Track, person: np.ndarray, dt: float) -> np.ndarray:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -18,7 +23,9 @@ from .export import writing
 
 QUEUE_LENGTH = 8  # frames that may wait before or behind the network
 USUAL_FPS = 30.0  # for sources that do not tell theirs
-CODEC = "mp4v"  # MPEG-4 part 2, which every OpenCV wheel can write
+CODECS = {"mp4v": (".mp4", "mp4v"), "vp9": (".webm", "VP90"), "mjpg": (".avi", "MJPG")}  # suffix, OpenCV's name
+LOOKS_A_SECOND = 15  # in a clip; the frames between are worked out
+MOST_STEPS = 4  # frames that wait for a look
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
@@ -33,7 +40,7 @@ class Source:
         self.fps = self.source_fps / step
         self.fps_guessed = self.source_fps != told
         self.frames_told = int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT))  # a container's estimate; 0: not known
-        self.frames_read = 0
+        self.frames_read, self.ended = 0, False
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
@@ -49,6 +56,11 @@ class Source:
                 self.queue.get_nowait()
         self.thread.join(timeout=5)
         self.capture.release()
+
+    @property
+    def network_step(self) -> int:
+        """Every which frame the network should see."""
+        return min(MOST_STEPS, max(1, round(self.fps / LOOKS_A_SECOND)))
 
     def __len__(self) -> int:
         """How many frames to expect; 0 where the source does not tell."""
@@ -79,6 +91,7 @@ class Source:
         while (item := self.queue.get()) is not None:
             self.frames_read += 1
             yield item
+        self.ended = True
 
 
 def open_capture(name: str) -> cv2.VideoCapture:
@@ -105,10 +118,13 @@ def open_capture(name: str) -> cv2.VideoCapture:
 
 
 class Sink:
-    """A clip to write. It takes its final name when complete; after Ctrl-C, what was done is NAME-partial."""
+    """A clip to write. It takes its final name when complete; after Ctrl-C, what was done is NAME-partial.
 
-    def __init__(self, path: Path, fps: float) -> None:
-        self.path, self.fps = path, fps
+    sound_of: a source whose sound track the clip gets, for which there has to be an ffmpeg program.
+    """
+
+    def __init__(self, path: Path, fps: float, codec: str = "mp4v", sound_of: Source | None = None) -> None:
+        self.path, self.fps, self.codec, self.sound_of = path, fps, codec, sound_of
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.writer: cv2.VideoWriter | None = None
         self.failed: str | None = None
@@ -136,7 +152,7 @@ class Sink:
                 frame = cv2.copyMakeBorder(frame, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
             if self.writer is None:
                 size_wh = frame.shape[1], frame.shape[0]
-                self.writer = cv2.VideoWriter(str(self.part), cv2.VideoWriter_fourcc(*CODEC), self.fps, size_wh)
+                self.writer = open_writer(self.part, self.codec, self.fps, size_wh)
                 if not self.writer.isOpened():
                     size = f"{size_wh[0]}x{size_wh[1]}, {self.fps:g} fps"
                     self.failed = f"OpenCV cannot write {self.path} ({size}); try another --frame_step."
@@ -151,10 +167,49 @@ class Sink:
             self.writer.release()
         if error[0] is None and self.written and not self.failed and count_frames(self.part) != self.written:
             self.failed = f"{self.path} could not be written whole; is the disk full? Choose another --output_dir."
+        if error[0] is None and self.written and not self.failed and self.sound_of:
+            self.failed = add_sound(self.part, self.sound_of)
         failure = PoseError(self.failed) if self.failed and error[0] is None else None
         self.exits.__exit__(*((PoseError, failure, None) if failure else error))
         if failure:
             raise failure
+
+
+def open_writer(path: Path, codec: str, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:
+    return cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODECS[codec][1]), fps, size_wh)
+
+
+def check_codec(codec: str) -> None:
+    """PoseError, before any work, where this OpenCV cannot write it."""
+    with tempfile.TemporaryDirectory() as folder:
+        writer = open_writer(Path(folder) / f"try{CODECS[codec][0]}", codec, USUAL_FPS, (64, 64))
+        can_write = writer.isOpened()
+        writer.release()
+    if not can_write:
+        raise PoseError(f"This OpenCV cannot write --codec {codec}; choose another, such as mp4v.")
+
+
+def check_sound(name: str) -> None:
+    """PoseError, before any work, where the sound of a source cannot be kept."""
+    if shutil.which("ffmpeg") is None:
+        raise PoseError("--write_video_with_audio takes the ffmpeg program, which is not here; install it.")
+    if not Path(name).is_file():
+        raise PoseError(f"--write_video_with_audio takes a clip in a file, which {name} is not; leave it out.")
+
+
+def add_sound(clip: Path, source: Source) -> str | None:
+    """Give a clip the sound of the source's frames that it shows, if there is any; what went wrong, or None."""
+    heard = clip.with_name(f".sound{clip.name}")
+    start, seconds = source.first / source.source_fps, source.frames_read / source.fps
+    sound = ["-ss", str(start), "-t", str(seconds), "-i", source.name]
+    command = ["ffmpeg", "-v", "error", "-y", "-i", str(clip), *sound, "-map", "0:v", "-map", "1:a?", "-c:v", "copy"]
+    done = subprocess.run([*command, str(heard)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        heard.unlink(missing_ok=True)
+        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return f"ffmpeg could not add the sound of {source.name} ({said}); leave --write_video_with_audio out."
+    heard.replace(clip)
+    return None
 
 
 def count_frames(path: Path) -> int:
@@ -165,8 +220,39 @@ def count_frames(path: Path) -> int:
     return count
 
 
-def progress(source: Source) -> tqdm:
+def progress(source: Source, quiet: bool = False) -> tqdm:
     """The source with a progress bar: frames, rate, time left; a line now and then where nobody watches."""
     watched = bool(sys.stderr) and sys.stderr.isatty()
-    often = {"mininterval": 0.1 if watched else 10, "leave": watched, "disable": sys.stderr is None}
+    often = {"mininterval": 0.1 if watched else 10, "leave": watched, "disable": quiet or sys.stderr is None}
     return tqdm(source, total=len(source) or None, unit=" frames", **often)
+
+
+class Stopwatch:
+    """Where the time goes: seconds by name."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self.start = time.perf_counter()
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+    def waiting(self, items: Iterable, name: str) -> Iterator:
+        """The items; the wait for each counts under the name."""
+        iterator = iter(items)
+        while True:
+            with self(name):
+                item = next(iterator, self)
+            if item is self:
+                return
+            yield item
+
+    def report(self, frames: int) -> str:
+        total = time.perf_counter() - self.start
+        parts = ", ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in self.seconds.most_common())
+        return f"{frames} frames, {total:.1f} s, {frames / total:.0f} a second ({parts})"

@@ -118,7 +118,11 @@ def test_sigterm_stops_like_ctrl_c_but_says_143():
 def test_files_folders_and_patterns(tmp_path):
     for name in ("b.png", "a.JPG", "notes.txt", "c[1].png"):
         (tmp_path / name).touch()
-    find = lambda *names: [path.name for path in cli.find_files([str(tmp_path / n) for n in names], (".png", ".jpg"))]  # noqa: E731
+
+    def find(*names):
+        paths = cli.find_files([str(tmp_path / name) for name in names], (".png", ".jpg"), "--image_file")
+        return [path.name for path in paths]
+
     assert find(".") == ["a.JPG", "b.png", "c[1].png"]
     assert find("notes.txt") == ["notes.txt"]
     assert find("*.png") == ["b.png", "c[1].png"]
@@ -130,7 +134,7 @@ def test_one_file_under_two_names_comes_once_and_a_folder_is_no_picture(tmp_path
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert cli.find_files(["a.png", str(tmp_path / "a.png"), "."], (".png",)) == [Path("a.png")]
+    assert cli.find_files(["a.png", str(tmp_path / "a.png"), "."], (".png",), "--image_file") == [Path("a.png")]
 
 
 def test_output_that_cannot_be_written_is_found_before_work(tmp_path):
@@ -143,11 +147,11 @@ def test_output_that_cannot_be_written_is_found_before_work(tmp_path):
 
 def test_paths_that_name_nothing(tmp_path):
     with pytest.raises(PoseError, match="empty name"):
-        cli.find_files([""], (".png",))
+        cli.find_files([""], (".png",), "--image_file")
     with pytest.raises(PoseError, match="is not there"):
-        cli.find_files([str(tmp_path / "*.png")], (".png",))
-    with pytest.raises(PoseError, match="holds no picture"):
-        cli.find_files([str(tmp_path)], (".png",))
+        cli.find_files([str(tmp_path / "*.png")], (".png",), "--image_file")
+    with pytest.raises(PoseError, match="holds none of"):
+        cli.find_files([str(tmp_path)], (".png",), "--image_file")
 
 
 def test_two_inputs_for_one_result(tmp_path):

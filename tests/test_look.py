@@ -22,16 +22,20 @@ class Painted:
     skeleton, model = COCO, SMALL
 
     def __init__(self, *people):
-        self.people, self.wholes, self.boxes = list(people), 0, []
+        self.people, self.wholes, self.boxes, self.without = list(people), 0, [], []
 
-    def __call__(self, picture):
+    def __call__(self, picture, follow=False):
         self.wholes += 1
         return paint("COCO", self.people, (75, 50))
 
-    def closer(self, picture, box):
+    def closer(self, picture, box, follow=False):
         self.boxes.append(box)
         x, y, w, h = box
-        return paint("COCO", self.people, (w // 4, h // 4), cell=4.0, offset=(x, y))
+        maps = paint("COCO", self.people, (w // 4, h // 4), cell=4.0, offset=(x, y))
+        for limb in COCO.limbs:
+            if (limb.start, limb.end) in self.without:
+                maps.values[list(limb.fields)] = 0
+        return maps
 
 
 def test_each_person_is_seen_closer():
@@ -63,8 +67,38 @@ def test_what_only_the_first_look_saw_stays_in_a_photo_but_not_in_a_clip():
     without_wrist[4] = np.nan
     network = Painted(without_wrist)
     person = np.column_stack([whole, np.ones(18)]).astype(np.float32)[None]
-    assert look_closer(network, PICTURE, person, 0.1, keep=True)[0, 4].tolist() == person[0, 4].tolist()
-    assert look_closer(network, PICTURE, person, 0.1)[0, 4].tolist() == [0, 0, 0]
+    assert look_closer(network, PICTURE, person, 0.1)[0, 4].tolist() == person[0, 4].tolist()
+    assert look_closer(network, PICTURE, person, 0.1, follow=True)[0, 4].tolist() == [0, 0, 0]
+
+
+def test_legs_found_apart_belong_to_who_was_expected_there():
+    whole = standing("COCO", (60, 60))
+    network = Painted(whole)
+    network.without = [(1, 8), (1, 11)]  # no field from the neck to the hips: the legs are a group of their own
+    person = np.column_stack([whole, np.ones(18)]).astype(np.float32)
+    (found,) = look_closer(network, PICTURE, person[None], 0.1, follow=True)
+    assert np.abs(found[:, :2] - whole).max() < 1
+    elsewhere = person.copy()
+    elsewhere[8:14, 0] += 60
+    (found,) = look_closer(network, PICTURE, elsewhere[None], 0.1, follow=True)
+    assert found[8:14].tolist() == [[0, 0, 0]] * 6
+
+
+def test_a_clips_next_box_holds_what_is_hidden_now():
+    whole = standing("COCO", (60, 60))
+    without_legs = whole.copy()
+    without_legs[[9, 10, 12, 13]] = np.nan
+    network = Painted(whole)
+    follow = Follower(network)
+    follow(PICTURE, 0.0)
+    network.people = [np.add(without_legs, (20, 0))]
+    (person,) = follow(PICTURE, 0.1)
+    assert person[10].tolist() == [0, 0, 0]
+    network.people = [np.add(whole, (40, 0))]
+    (person,) = follow(PICTURE, 0.2)
+    _, y, _, h = network.boxes[-1]
+    assert y + h > whole[:, 1].max()
+    assert np.abs(person[:, :2] - network.people[0]).max() < 1
 
 
 def test_one_person_is_not_found_twice():

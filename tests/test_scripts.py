@@ -1,5 +1,6 @@
 """The two commands as people run them: in a process of their own, from another folder."""
 
+import importlib.util
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import truth
 from made import painted_figures, seeing_weights, write_caffemodel
+from test_video import make_clip
 
 from pose.cli import PROJECT
 
@@ -202,7 +204,7 @@ def make_mistakes(folder):
         (IMAGE, "--threshold 2", 2, "0 to 1"),
         (IMAGE, "--image_file none.jpg", 1, "none.jpg is not there"),
         (IMAGE, "--image_file *.gif", 1, r"\*.gif is not there"),
-        (IMAGE, "--image_file photos", 1, "holds no picture"),
+        (IMAGE, "--image_file photos", 1, "holds none of"),
         (IMAGE, "--image_file text.jpg", 1, "text.jpg is not a picture"),
         (IMAGE, "--image_file empty.jpg", 1, "empty.jpg is empty"),
         (IMAGE, "--image_file photo.png same", 1, "both write"),
@@ -217,7 +219,7 @@ def make_mistakes(folder):
         (VIDEO, "--frame_rotate 45", 2, "frame_rotate"),
         (VIDEO, "--video_file none.mp4", 1, "none.mp4 is not there"),
         (VIDEO, "--video_file=", 1, "empty name"),
-        (VIDEO, "--video_file photos", 1, "is a folder"),
+        (VIDEO, "--video_file photos", 1, "holds none of"),
         (VIDEO, "--video_file text.jpg", 1, "no frame"),
         (VIDEO, "--video_file text.mp4", 1, "not a clip"),
         (VIDEO, "--video_file empty.jpg", 1, "is empty"),
@@ -225,6 +227,11 @@ def make_mistakes(folder):
         (VIDEO, "--video_file 97", 1, "Camera 97"),
         (VIDEO, "--frame_first 5000", 1, "no frame"),
         (VIDEO, "--model_folder photos", 1, "getModels.sh"),
+        (VIDEO, "--codec divx", 2, "--codec"),
+        (VIDEO, "--network_step 0", 2, "--network_step"),
+        (VIDEO, "--no_track --network_step 2", 2, "--no_track"),
+        (VIDEO, "--video_file text.mp4 text.jpg", 1, "both write"),
+        (VIDEO, "--video_file 97 --write_video_with_audio", 1, "with_audio"),
         (VIDEO, "--device gpu", 1, "--device cpu"),
         (VIDEO, "--output_dir text.jpg", 1, "Cannot write"),
     ],
@@ -306,6 +313,102 @@ def test_ctrl_c_leaves_what_was_done(tmp_path, number, code):
     frames, _ = frames_of(folder / "example_video1_skeleton_COCO-partial.mp4")
     assert abs(len(frames) - len(list((folder / "example_video1_json-partial").iterdir()))) <= 1
     assert len(frames) >= 5
+    assert f"--frame_first {len(frames)}" in said
+
+
+@needs_small
+def test_several_clips_and_one_bad_one(run, tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    make_clip(folder / "one.mp4")
+    make_clip(folder / "two.avi", codec="MJPG")
+    (folder / "bad.mov").write_text("no clip")
+    (folder / "notes.txt").write_text("none either")
+    done = run(VIDEO, "--network", "mobilenet", "--video_file", folder)
+    assert done.returncode == 1
+    assert done.stderr.count("Error") == 1
+    assert "bad.mov" in done.stderr
+    assert results(tmp_path) == [
+        "Output/VideoCOCO/one_skeleton_COCO.mp4",
+        "Output/VideoCOCO/two_skeleton_COCO.mp4",
+    ]
+
+
+@needs_small
+@pytest.mark.parametrize(("codec", "suffix"), [("vp9", ".webm"), ("mjpg", ".avi")])
+def test_codec(run, tmp_path, codec, suffix):
+    done = run(VIDEO, "--network", "mobilenet", "--codec", codec, "--video_file", make_clip(tmp_path / "clip.mp4"))
+    assert done.returncode == 0, done.stderr
+    frames, fps = frames_of(tmp_path / "Output" / "VideoCOCO" / f"clip_skeleton_COCO{suffix}")
+    assert (len(frames), fps) == (10, 25)
+
+
+@needs_small
+def test_quiet(run, tmp_path):
+    for script, option in ((VIDEO, "--video_file"), (IMAGE, "--image_file")):
+        clip = make_clip(tmp_path / "clip.mp4")
+        picture = tmp_path / "photo.png"
+        cv2.imwrite(str(picture), np.zeros((40, 40, 3), np.uint8))
+        done = run(script, "--network", "mobilenet", "--quiet", option, clip if script == VIDEO else picture)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@needs_small
+def test_numbered_pictures_are_a_clip(run, tmp_path):
+    for n in range(5):
+        cv2.imwrite(str(tmp_path / f"frame_{n:04}.png"), np.full((48, 64, 3), 40 * n, np.uint8))
+    done = run(VIDEO, "--network", "mobilenet", "--video_file", "frame_%04d.png")
+    assert done.returncode == 0, done.stderr
+    (clip,) = (tmp_path / "Output" / "VideoCOCO").iterdir()
+    assert len(frames_of(clip)[0]) == 5
+
+
+@needs_small
+def test_a_picture_of_the_motion(run, tmp_path):
+    done = run(VIDEO, "--network", "mobilenet", "--write_plot", "--frame_last", "40")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "Output" / "VideoCOCO"
+    sheet = cv2.imread(str(folder / "example_video1_poses_COCO.jpg"))
+    assert sheet.shape == (3 * 238, 4 * 480, 3)
+    has_matplotlib = importlib.util.find_spec("matplotlib") is not None
+    assert (folder / "example_video1_angles_COCO.png").exists() == has_matplotlib
+    assert ("matplotlib is not installed" in done.stdout) != has_matplotlib
+
+
+@needs_small
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@pytest.mark.parametrize("codec", ["mp4v", "vp9"])
+def test_the_sound_is_kept(run, tmp_path, codec):
+    picture = "testsrc=duration=2:size=96x64:rate=20"
+    make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=duration=2", "a.mp4"]
+    subprocess.run(make, cwd=tmp_path, check=True)
+    options = ["--network", "mobilenet", "--write_video_with_audio", "--codec", codec, "--frame_first", "10"]
+    done = run(VIDEO, *options, "--video_file", "a.mp4")
+    assert done.returncode == 0, done.stderr
+    (clip,) = (tmp_path / "Output" / "VideoCOCO").iterdir()
+    probe = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-show_entries",
+        "stream=codec_type,duration:format=duration",
+        "-of",
+        "json",
+        clip,
+    ]
+    told = json.loads(subprocess.run(probe, capture_output=True, check=True).stdout)
+    assert sorted(stream["codec_type"] for stream in told["streams"]) == ["audio", "video"]
+    assert abs(float(told["format"]["duration"]) - 1.5) < 0.1
+    assert len(frames_of(clip)[0]) == 30
+
+
+@needs_small
+def test_sound_without_ffmpeg_is_refused_before_work(run, tmp_path):
+    make_clip(tmp_path / "clip.mp4")
+    done = run(VIDEO, "--network", "mobilenet", "--write_video_with_audio", "--video_file", "clip.mp4", PATH="/nowhere")
+    assert done.returncode == 1
+    assert "ffmpeg" in done.stderr
+    assert results(tmp_path) == []
 
 
 def test_missing_packages_are_one_sentence(tmp_path):

@@ -1,7 +1,8 @@
 import numpy as np
 from painting import standing
 
-from pose.track import FORGET_AFTER, Tracker
+from pose.skeletons import COCO
+from pose.track import BRIDGE, FLIP_MOST, FORGET_AFTER, Tracker, between
 
 
 def person_at(x, y=0.0, scale=1.0):
@@ -10,7 +11,7 @@ def person_at(x, y=0.0, scale=1.0):
 
 
 def test_identity_stays_when_the_order_changes():
-    tracker = Tracker()
+    tracker = Tracker(COCO)
     for frame in range(20):
         a, b = person_at(10 + 3 * frame), person_at(300 - 3 * frame)
         order = [a, b] if frame % 2 else [b, a]
@@ -23,7 +24,7 @@ def test_identity_stays_when_the_order_changes():
 
 
 def test_someone_new_gets_a_new_number_and_a_short_absence_does_not():
-    tracker = Tracker()
+    tracker = Tracker(COCO)
     tracker.update(person_at(10)[None], 0.0)
     _, ids = tracker.update(np.stack([person_at(400), person_at(12)]), 0.1)
     assert ids == [1, 0]
@@ -36,7 +37,7 @@ def test_someone_new_gets_a_new_number_and_a_short_absence_does_not():
 
 def test_smoothing_halves_the_trembling_of_someone_still():
     rng = np.random.default_rng(0)
-    tracker, raw, steady = Tracker(), [], []
+    tracker, raw, steady = Tracker(COCO), [], []
     for frame in range(200):
         seen = person_at(100)
         seen[:, :2] += rng.normal(0, 1, (18, 2))
@@ -48,7 +49,7 @@ def test_smoothing_halves_the_trembling_of_someone_still():
 
 def test_smoothing_lags_less_than_a_frame_behind_a_walk():
     """200 pixels tall, walking at half a body height a second."""
-    tracker, step = Tracker(), 100 / 30
+    tracker, step = Tracker(COCO), 100 / 30
     for frame in range(60):
         people, _ = tracker.update(person_at(100 + step * frame)[None], frame / 30)
     lag = person_at(100 + step * 59)[:, 0] - people[0, :, 0]
@@ -58,7 +59,7 @@ def test_smoothing_lags_less_than_a_frame_behind_a_walk():
 def test_smoothing_is_by_seconds_not_frames():
     ends = []
     for fps in (30, 60):
-        tracker = Tracker()
+        tracker = Tracker(COCO)
         for frame in range(fps):
             people, _ = tracker.update(person_at(100 + 60 * (frame / fps > 0.5))[None], frame / fps)
         ends.append(people[0, 0, 0])
@@ -66,7 +67,7 @@ def test_smoothing_is_by_seconds_not_frames():
 
 
 def test_no_smoothing_gives_the_raw_truth():
-    tracker = Tracker(smooth=False)
+    tracker = Tracker(COCO, smooth=False)
     for frame in range(10):
         seen = person_at(100 + 7 * (frame % 2))[None]
         people, ids = tracker.update(seen, frame / 30)
@@ -74,20 +75,110 @@ def test_no_smoothing_gives_the_raw_truth():
         assert ids == [0]
 
 
-def test_a_missing_keypoint_stays_missing_and_comes_back_where_it_is():
-    tracker = Tracker()
-    tracker.update(person_at(100)[None], 0.0)
-    gone = person_at(100)
-    gone[4] = 0
-    people, _ = tracker.update(gone[None], 0.03)
-    assert people[0, 4].tolist() == [0, 0, 0]
-    assert tracker.tracks[0].speed[4].tolist() == [0, 0]
-    people, _ = tracker.update(person_at(110)[None], 0.06)
-    assert people[0, 4, 0] == person_at(110)[4, 0]
+def test_a_short_gap_is_bridged_along_with_the_person_and_a_long_one_is_not():
+    tracker = Tracker(COCO)
+    for frame in range(60):
+        person = person_at(100 + 3 * frame)
+        if frame >= 30:
+            person[4] = 0
+        ((steady,), _) = tracker.update(person[None], frame / 30)
+        if frame >= 30:
+            if frame / 30 - 29 / 30 <= BRIDGE:
+                assert np.abs(steady[4, :2] - person_at(100 + 3 * frame)[4, :2]).max() < 3
+                assert steady[4, 2] > 0
+            else:
+                assert steady[4].tolist() == [0, 0, 0]
+    ((steady,), _) = tracker.update(person_at(300)[None], 2.0)
+    assert np.array_equal(steady[4], person_at(300)[4])  # back where it is, not on its way from where it was
+
+
+def test_a_flip_of_left_and_right_is_undone():
+    tracker, mirrored = Tracker(COCO), list(COCO.mirrored)
+    legs = [8, 9, 10, 11, 12, 13]
+    for frame in range(30):
+        person = person_at(100 + 3 * frame)
+        seen = person.copy()
+        if 10 <= frame < 14:
+            seen[legs] = person[mirrored][legs]
+        if 20 <= frame < 22:
+            seen = person[mirrored]
+        ((steady,), _) = tracker.update(seen[None], frame / 30)
+        assert np.abs(steady[:, :2] - person[:, :2]).max() < 3, frame
+
+
+def test_a_flip_that_stays_was_right():
+    tracker, mirrored = Tracker(COCO), list(COCO.mirrored)
+    for frame in range(90):
+        seen = person_at(100) if frame < 10 else person_at(100)[mirrored]
+        ((steady,), _) = tracker.update(seen[None], frame / 30)
+        if frame / 30 > 10 / 30 + FLIP_MOST + 0.3:
+            assert np.abs(steady[:, :2] - seen[:, :2]).max() < 1
+        elif frame >= 10 and frame / 30 < 10 / 30 + FLIP_MOST - 0.05:
+            assert np.abs(steady[:, :2] - person_at(100)[:, :2]).max() < 1
+
+
+def test_legs_that_pass_each_other_are_no_flip():
+    tracker = Tracker(COCO)
+    for frame in range(60):
+        person = person_at(100, scale=2)
+        swing = 30 * np.sin(frame / 30 * 2 * np.pi)
+        person[[9, 10], 0], person[[12, 13], 0] = 200 + swing, 200 - swing
+        ((steady,), _) = tracker.update(person[None], frame / 30)
+        assert np.abs(steady[:, :2] - person[:, :2]).max() < 12, frame
+
+
+def test_two_who_cross_keep_who_they_are_though_one_is_hidden_behind_the_other():
+    tracker = Tracker(COCO)
+    for frame in range(60):
+        a, b = person_at(100 + 6 * frame), person_at(450 - 6 * frame)
+        hidden = abs(a[1, 0] - b[1, 0]) < 60
+        people = a[None] if hidden else np.stack([a, b] if frame % 2 else [b, a])
+        steady, ids = tracker.update(people, frame / 30)
+        who = dict(zip(ids, steady[:, 1, 0], strict=True))
+        if frame == 0:
+            number_a = next(i for i, x in who.items() if abs(x - a[1, 0]) < 1)
+        assert abs(who[number_a] - a[1, 0]) < 20, frame
+        assert set(ids) <= {0, 1}
+    assert len(who) == 2
+
+
+def looks(people_at, step, count):
+    """What `between` yields over frames that are their own numbers, and which of them were looked at."""
+    seen = []
+
+    def see(number, frame):
+        assert frame == number
+        seen.append(number)
+        return people_at(number)
+
+    return list(between(((n, n) for n in range(count)), see, step)), seen
+
+
+def test_people_between_two_looks_are_on_their_way():
+    frames, seen = looks(lambda n: (person_at(10 * n)[None], [7]), step=3, count=8)
+    assert seen == [0, 3, 6, 7]  # every third, and the last
+    assert [number for number, *_ in frames] == list(range(8))
+    for number, frame, people, ids in frames:
+        assert frame == number
+        assert ids == [7]
+        assert np.abs(people[0] - person_at(10 * number)).max() < 1e-3
+
+
+def test_who_is_seen_in_one_of_two_looks_is_there_half_the_way():
+    def comes_and_goes(number):
+        a, b = person_at(10 * number), person_at(500)
+        b[4] = 0 if number == 4 else b[4]
+        return (np.stack([a, b]), [0, 1]) if number >= 4 else (a[None], [0])
+
+    frames, _ = looks(comes_and_goes, step=4, count=9)
+    assert [len(people) for _, _, people, _ in frames] == [1, 1, 2, 2, 2, 2, 2, 2, 2]
+    wrist = [people[1, 4, 2] > 0 for _, _, people, _ in frames[4:]]
+    assert wrist == [False, False, True, True, True]
+    assert looks(comes_and_goes, step=1, count=0) == ([], [])
 
 
 def test_two_frames_at_one_time_do_no_harm():
-    tracker = Tracker()
+    tracker = Tracker(COCO)
     tracker.update(person_at(100)[None], 0.0)
     people, _ = tracker.update(person_at(105)[None], 0.0)
     assert np.isfinite(people).all()
