@@ -125,7 +125,8 @@ def one_clip(args, network, name: str) -> None:
                 if args.frame_info:
                     draw_frame_info(picture, number, number / source.source_fps)
             if plot:
-                plot.add(number, picture, people, ids)
+                with clock("plotting"):
+                    plot.add(number, picture, people, ids)
             if write_json:
                 write_json(number, people_to_json(people, ids))
             with clock("writing"):
@@ -136,7 +137,8 @@ def one_clip(args, network, name: str) -> None:
         if not source.frames_read:
             raise PoseError(f"{name} holds no frame to read; check --video_file and --frame_first.")
         if plot:
-            plot.save(paths["poses"], paths["angles"])
+            with clock("plotting"):
+                plot.save(paths["poses"], paths["angles"])
     if source.ended and source.frames_read < 0.9 * len(source):
         told = f"tells of {len(source)} frames and gave {source.frames_read}"
         print(f"Note: {name} {told}: it is cut off or damaged.", file=sys.stderr)

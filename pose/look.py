@@ -14,9 +14,10 @@ import numpy as np
 from .decode import carry_on, find_people, pose_distance, size, strength, strongest_first
 from .network import Network
 
-WHOLE_EVERY = 1.0  # seconds after which a clip's whole frame is looked at again, for newcomers
+WHOLE_EVERY = 1.5  # seconds after which a clip's whole frame is looked at again, for newcomers
 NOBODY_EVERY = 0.2  # and the same where nobody was
 MARGIN = 0.25  # of the person's size, around the keypoints found: where the missing ones may lie
+FOLLOW_MARGIN = 0.2  # the same around the pose of a clip's last look, which has most of them
 SAME_PERSON = 0.3  # mean distance of keypoints, as a share of the person's size, up to which two poses are one person's
 TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180)
 PIECE = 0.15  # and so far from where it was expected may a keypoint lie that was found apart from the rest
@@ -87,7 +88,7 @@ class Follower:
         maps = self.network(picture, follow=True)
         people = find_people(maps, self.network.skeleton, self.threshold, self.number_people_max)
         new = [all(pose_distance(person, other) > SAME_PERSON for other in known) for person in people]
-        return look_closer(self.network, picture, people[np.array(new, bool)], self.threshold)
+        return look_closer(self.network, picture, people[np.array(new, bool)], self.threshold, follow=True)
 
 
 def look_closer(
@@ -99,7 +100,7 @@ def look_closer(
     """
     found: list[np.ndarray] = []
     for person in people:
-        maps = network.closer(picture, box_around(person, picture), follow)
+        maps = network.closer(picture, box_around(person, picture, FOLLOW_MARGIN if follow else MARGIN), follow)
         candidates = find_people(maps, network.skeleton, threshold)
         nearest = min(candidates, key=lambda other: pose_distance(person, other), default=None)
         if nearest is None or pose_distance(person, nearest) > SAME_PERSON:
@@ -120,9 +121,9 @@ def add_pieces(person: np.ndarray, candidates: np.ndarray, expected: np.ndarray)
         person[missing] = piece[missing]
 
 
-def box_around(person: np.ndarray, picture: np.ndarray) -> tuple[int, int, int, int]:
-    """x, y, width, height of the box in the picture that holds the person (K, 3) with a margin."""
-    keypoints, margin = person[person[:, 2] > 0, :2], MARGIN * size(person)
+def box_around(person: np.ndarray, picture: np.ndarray, margin: float) -> tuple[int, int, int, int]:
+    """x, y, width, height of the box in the picture that holds the person (K, 3) with a margin in their sizes."""
+    keypoints, margin = person[person[:, 2] > 0, :2], margin * size(person)
     x0, y0 = np.maximum(np.floor(keypoints.min(axis=0) - margin), 0).astype(int).tolist()
     x1, y1 = np.minimum(np.ceil(keypoints.max(axis=0) + margin) + 1, picture.shape[1::-1]).astype(int).tolist()
     return x0, y0, x1 - x0, y1 - y0

@@ -51,8 +51,8 @@ class Care:
 
 
 CARES = {
-    "fast": Care(1, False, False, 176, False),
-    "balanced": Care(1.2, False, True, 192, False),
+    "fast": Care(1, False, False, 168, False),
+    "balanced": Care(1.2, False, True, 184, False),
     "best": Care(1.2, True, True, 256, True),
 }
 # OpenPose feeds its Caffe networks x/256 − 0.5 (its imageToCaffeInput); mobilenet_thin takes the bytes as they are.

@@ -1,6 +1,6 @@
 """How fast the commands and networks are here, against the plain tutorial method: tables for the README.
 
-    python tests/benchmark.py [--model_folder DIR] [--opencv4 PYTHON] [--runs N]
+    python tests/benchmark.py [--model_folder DIR] [--opencv4 PYTHON] [--runs N] [--clip_only]
 
 Everything is run in turn, round after round, so that a machine that slows down slows all alike; the tables give
 medians, spreads, and the median of the ratios within a round. Where OpenPose's weights are absent made ones stand in:
@@ -10,8 +10,10 @@ draw) needs OpenCV 4: give a Python that has it with --opencv4 where this one ha
 
 import argparse
 import importlib.util
+import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -45,6 +47,81 @@ def plain(prototxt: str, weights: str, photo: str, out: str) -> None:
         if score > 0.1:
             cv2.circle(picture, (w * x // maps.shape[2], h * y // maps.shape[1]), 5, (0, 255, 255), -1)
     cv2.imwrite(out, picture)
+
+
+def plain_clip(weights: str, clip: str, out: str) -> None:
+    """The same loop of the tutorials for a clip, with the small network; prints frames a second, loading left out."""
+    net, capture, writer, count = cv2.dnn.readNetFromTensorflow(weights), cv2.VideoCapture(clip), None, 0
+    start = time.perf_counter()
+    while (read := capture.read())[0]:
+        picture = read[1]
+        h, w = picture.shape[:2]
+        net.setInput(cv2.dnn.blobFromImage(picture, 1, (SIDE, SIDE), (0, 0, 0)))
+        maps = net.forward()[0]
+        for heatmap in maps[:18]:
+            _, score, _, (x, y) = cv2.minMaxLoc(heatmap)
+            if score > 0.1:
+                cv2.circle(picture, (w * x // maps.shape[2], h * y // maps.shape[1]), 5, (0, 255, 255), -1)
+        writer = writer or cv2.VideoWriter(out, cv2.VideoWriter_fourcc(*"mp4v"), capture.get(cv2.CAP_PROP_FPS), (w, h))
+        writer.write(picture)
+        count += 1
+    writer.release()
+    seconds = time.perf_counter() - start
+    print(f"{count} frames, {seconds:.1f} s, {count / seconds:.2f} a second")
+
+
+def clip_commands(work: Path) -> dict[str, list[str]]:
+    """What is timed on the example clip, by the name in the table."""
+    clip = str(PROJECT / "Input" / "example_video1.mp4")
+    weights = str(PROJECT / "pose" / SMALL.weights)
+    ours = [sys.executable, str(PROJECT / "get_hpe_video.py"), "--network", "mobilenet", "--no_display", "--write_json"]
+    choices = {"ours": [], "a look at every frame": ["--network_step", "1"], "--accuracy fast": ["--accuracy", "fast"],
+               "--accuracy best": ["--accuracy", "best"], "--no_smooth": ["--no_smooth"]}  # fmt: skip
+    table = {"plain loop": [sys.executable, __file__, "--plain_clip", weights, clip, str(work / "plain.mp4")]}
+    for name, options in choices.items():
+        table[name] = [*ours, *options, "--output_dir", str(work / name)]
+    if importlib.util.find_spec("mediapipe"):
+        table["MediaPipe Pose (full), no drawing or writing"] = [sys.executable, __file__, "--mediapipe_clip", clip]
+    return table
+
+
+def mediapipe_clip(clip: str) -> None:
+    import mediapipe
+
+    capture, count = cv2.VideoCapture(clip), 0
+    with mediapipe.solutions.pose.Pose(static_image_mode=False) as pose:
+        start = time.perf_counter()
+        while (read := capture.read())[0]:
+            pose.process(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+            count += 1
+        seconds = time.perf_counter() - start
+    print(f"{count} frames, {seconds:.1f} s, {count / seconds:.2f} a second")
+
+
+def trembling(folder: Path) -> str:
+    """Mean change of a keypoint's speed from frame to frame, in pixels, over a clip's JSON."""
+    files = sorted(folder.glob("VideoCOCO/*_json/*.json"))
+    if not files:
+        return ""
+    people = [json.loads(file.read_text())["people"] for file in files]
+    poses = np.array([p[0]["pose_keypoints_2d"] if p else [0] * 54 for p in people]).reshape(-1, 18, 3)
+    seen = (poses[:-2, :, 2] > 0) & (poses[1:-1, :, 2] > 0) & (poses[2:, :, 2] > 0)
+    change = np.linalg.norm(np.diff(poses[:, :, :2], n=2, axis=0), axis=2)
+    return f"{change[seen].mean():.2f}"
+
+
+def report_clip(runs: int, work: Path) -> None:
+    table, rates = clip_commands(work), {}
+    for _ in range(runs):
+        for name, command in table.items():
+            done = subprocess.run(command, capture_output=True, text=True, env=NO_WINDOWS, check=True)
+            rates.setdefault(name, []).append(float(re.search(r"([\d.]+) a second", done.stdout)[1]))
+    print("\n| example clip, 856x424 | frames a second | least – most | times the plain loop | trembling, pixels |")
+    print("|---|---|---|---|---|")
+    for name, rate in rates.items():
+        ratio = statistics.median(a / b for a, b in zip(rate, rates["plain loop"], strict=True))
+        spread = f"{min(rate):.0f} – {max(rate):.0f}"
+        print(f"| {name} | {statistics.median(rate):.0f} | {spread} | {ratio:.1f} | {trembling(work / name)} |")
 
 
 def make(path: Path) -> None:
@@ -127,17 +204,29 @@ def report(title: str, rounds: dict[str, list[float]], base: str | None, peaks: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plain", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--plain_clip", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--mediapipe_clip", help=argparse.SUPPRESS)
+    parser.add_argument("--clip_only", action="store_true", help="only the clip's table")
     parser.add_argument("--model_folder", type=Path, default=PROJECT / "pose")
     parser.add_argument("--opencv4", metavar="PYTHON", default=None if cv2.__version__ >= "5" else sys.executable)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.plain or args.make:
-        plain(*args.plain) if args.plain else make(args.make)
-        return
+    if args.plain:
+        return plain(*args.plain)
+    if args.plain_clip:
+        return plain_clip(*args.plain_clip)
+    if args.mediapipe_clip:
+        return mediapipe_clip(args.mediapipe_clip)
+    if args.make:
+        return make(args.make)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}")
     with tempfile.TemporaryDirectory() as name:
         work = folder = Path(name)
+        if (PROJECT / "pose" / SMALL.weights).exists():
+            report_clip(args.runs, work)
+        if args.clip_only:
+            return None
         if (args.model_folder / OPENPOSE.weights).exists():
             folder = args.model_folder
         else:
@@ -169,6 +258,7 @@ def main() -> None:
                 function()
                 rounds.setdefault(key, []).append(time.perf_counter() - start)
         report(f"network alone, {SIDE}x{SIDE}", rounds, f"OpenPose COCO, --stages {STAGES}", {})
+    return None
 
 
 if __name__ == "__main__":
