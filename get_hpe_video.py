@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def one_clip(args, network, name: str) -> None:
     """From a clip to its results."""
-    from pose.draw import draw_frame_info, draw_skeleton, on_background
+    from pose.draw import draw_frame_info
     from pose.export import clip_json, people_to_json
     from pose.look import Follower
     from pose.plot import Plot
@@ -111,7 +111,7 @@ def one_clip(args, network, name: str) -> None:
             return tracker.update(people, number / source.source_fps) if tracker else (people, None)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(hint_to_go_on(lambda: done))
+        stack.enter_context(hint_to_go_on(name, lambda: done))
         stack.enter_context(source)
         sound = source if args.write_video_with_audio else None
         sink = stack.enter_context(Sink(paths["clip"], source.fps, args.codec, sound))
@@ -120,8 +120,7 @@ def one_clip(args, network, name: str) -> None:
         frames = clock.waiting(progress(source, args.quiet), "reading")
         for number, frame, people, ids in between(frames, see, step):
             with clock("drawing"):
-                canvas = on_background(frame, cli.BACKGROUNDS[args.background])
-                picture = draw_skeleton(canvas, people, network.skeleton, ids)
+                picture = drawn(args, network.skeleton, frame, people, ids)
                 if args.frame_info:
                     draw_frame_info(picture, number, number / source.source_fps)
             if plot:
@@ -148,13 +147,20 @@ def one_clip(args, network, name: str) -> None:
             print(plot.note)
 
 
+def drawn(args, skeleton, frame, people, ids):
+    from pose.draw import draw_skeleton, on_background
+
+    return draw_skeleton(on_background(frame, cli.BACKGROUNDS[args.background]), people, skeleton, ids)
+
+
 @contextlib.contextmanager
-def hint_to_go_on(next_frame):
-    """After Ctrl-C, say how to do the rest."""
+def hint_to_go_on(name: str, next_frame):
+    """After Ctrl-C, say how to do the rest of a clip; a camera has none."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"The rest: the same command with --frame_first {next_frame()}.", file=sys.stderr)
+        if not name.isdecimal() and "://" not in name:
+            print(f"The rest: the same command with --frame_first {next_frame()}.", file=sys.stderr)
         raise
 
 

@@ -49,7 +49,7 @@ class Plot:
         h, w = picture.shape[:2]
         size_wh = TILE_WIDTH, max(1, round(TILE_WIDTH * h / w))
         tile = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA if w > TILE_WIDTH else cv2.INTER_LINEAR)
-        write(tile, f"{t:.2f} s", np.array([8, 26]), height=16)
+        write(tile, f"{t:.2f} s", np.array([8, 30]), height=20)
         return tile
 
     def sheet(self) -> np.ndarray:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from . import PoseError
 from .export import writing
 
-QUEUE_LENGTH = 8  # frames that may wait before or behind the network
+QUEUE_LENGTH = 4  # frames that may wait before or behind the network
 USUAL_FPS = 30.0  # for sources that do not tell theirs
 CODECS = {"mp4v": (".mp4", "mp4v"), "vp9": (".webm", "VP90"), "mjpg": (".avi", "MJPG")}  # suffix, OpenCV's name
 LOOKS_A_SECOND = 15  # in a clip; the frames between are worked out
@@ -221,10 +221,9 @@ def count_frames(path: Path) -> int:
 
 
 def progress(source: Source, quiet: bool = False) -> tqdm:
-    """The source with a progress bar: frames, rate, time left; a line now and then where nobody watches."""
+    """The source with a progress bar where somebody watches: frames, rate, time left."""
     watched = bool(sys.stderr) and sys.stderr.isatty()
-    often = {"mininterval": 0.1 if watched else 10, "leave": watched, "disable": quiet or sys.stderr is None}
-    return tqdm(source, total=len(source) or None, unit=" frames", **often)
+    return tqdm(source, total=len(source) or None, unit=" frames", disable=quiet or not watched)
 
 
 class Stopwatch:

@@ -133,6 +133,16 @@ def test_a_newcomer_is_found_soon_and_who_leaves_is_gone_at_once():
     assert follow(PICTURE, 1.8).shape == (0, 18, 3)
 
 
+def test_where_nobody_was_a_newcomer_is_found_within_a_few_frames():
+    network = Painted()
+    follow = Follower(network)
+    for frame in range(10):
+        assert len(follow(PICTURE, frame / 30)) == 0
+    assert network.wholes == 2  # yet not every frame is searched
+    network.people = [standing("COCO", (60, 60))]
+    assert any(len(follow(PICTURE, frame / 30)) for frame in range(10, 17))
+
+
 def test_who_jumps_away_is_found_in_the_same_frame():
     network = Painted(standing("COCO", (60, 60)))
     follow = Follower(network)

@@ -1,4 +1,6 @@
+import re
 import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -6,7 +8,7 @@ import numpy as np
 import pytest
 
 from pose import PoseError
-from pose.video import Sink, Source
+from pose.video import Sink, Source, Stopwatch, check_codec, check_sound
 
 
 def make_clip(path, frames=10, fps=25.0, size_wh=(64, 48), codec="mp4v"):
@@ -155,3 +157,54 @@ def test_what_opencv_cannot_write_is_one_sentence(tmp_path):
             sink.write(np.zeros((48, 64, 3), np.uint8))
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fps", "step", "looks_at_every"), [(30, 1, 2), (25, 1, 2), (60, 1, 4), (240, 1, 4), (30, 3, 1)]
+)
+def test_about_15_looks_a_second(tmp_path, fps, step, looks_at_every):
+    assert Source(make_clip(tmp_path / "clip.mp4", fps=fps), step=step).network_step == looks_at_every
+
+
+def test_a_codec_that_this_opencv_lacks(monkeypatch):
+    check_codec("mp4v")
+    monkeypatch.setattr("pose.video.CODECS", {"none": (".mp4", "NONE")})
+    with pytest.raises(PoseError, match="--codec none"):
+        check_codec("none")
+
+
+def test_sound_takes_ffmpeg_and_a_file(clip, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: "/somewhere/ffmpeg")
+    check_sound(clip)
+    with pytest.raises(PoseError, match="in a file"):
+        check_sound("0")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(PoseError, match="ffmpeg"):
+        check_sound(clip)
+
+
+def test_sound_that_ffmpeg_cannot_add_is_one_sentence_and_leaves_nothing(clip, tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ffmpeg").write_text("#!/bin/sh\necho no such codec >&2\nexit 1\n")
+    (folder / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    out = tmp_path / "out" / "clip.mp4"
+    with (
+        pytest.raises(PoseError, match="no such codec"),
+        Source(clip) as source,
+        Sink(out, 25, sound_of=source) as sink,
+    ):
+        for _, frame in source:
+            sink.write(frame)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_the_stopwatch_says_where_the_time_went():
+    clock = Stopwatch()
+    with clock("working"):
+        time.sleep(0.05)
+    assert list(clock.waiting(iter("ab"), "waiting")) == ["a", "b"]
+    assert clock.seconds["working"] >= 0.05
+    assert clock.seconds["waiting"] < 0.05
+    assert re.fullmatch(r"2 frames, \d\.\d s, \d+ a second \(working \d+ %, waiting \d+ %\)", clock.report(2))
