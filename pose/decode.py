@@ -17,8 +17,8 @@ from .skeletons import Skeleton
 
 MAX_PEAKS = 100  # of a keypoint; more people than that are not told apart, and noise stays cheap
 FIELD_SAMPLES = 10  # along a limb; Lightweight OpenPose's number
-STEPS = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]
 FIELD_SHARE = 0.8  # of these must follow the limb, for it to be one (Lightweight OpenPose)
+STEPS = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]  # where they lie, from start to end
 MIN_KEYPOINTS = 3  # a person has at least so many (OpenPose)
 MIN_PERSON_SCORE = 0.2  # mean over its keypoints of keypoint score plus limb score (Lightweight OpenPose)
 CONNECTED = 2.0  # what a limb's score weighs against its end's heatmap, when left and right are told apart

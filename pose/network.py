@@ -43,7 +43,7 @@ class Model:
 class Care:
     """How --accuracy spends time. A mirrored look is averaged with one at the mirrored picture."""
 
-    larger: float  # sides of a photo's first look, in the usual ones
+    larger: float  # sides of the small network's first look at a photo, in the usual ones
     mirrored_first: bool
     mirrored_closer: bool
     follow: int  # side of the look at each person of a clip's last frame, where the model has closer looks
@@ -162,11 +162,13 @@ def load_onnx(prototxt: Path, path: Path, stages: int, on_cpu: bool) -> cv2.dnn.
 
 
 def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int, int]:
-    """The network input for a picture of w×h pixels: never more work than SIDE×SIDE, no side over twice SIDE."""
-    side = SIDE * larger
+    """The network input for a picture of w×h pixels: never more work than SIDE×SIDE, no side over twice SIDE.
+
+    larger: sides of networks that fill the area may be so many times as long; OpenPose's stay as they were trained.
+    """
     if not fills_area:
-        side = round(side / STRIDE) * STRIDE
-        return side, side
+        return SIDE, SIDE
+    side = SIDE * larger
     scale = min(side / math.sqrt(w * h), 2 * side / max(w, h))
     w, h = (max(2 * STRIDE, int(side * scale) // STRIDE * STRIDE) for side in (w, h))
     return w, h

@@ -223,6 +223,12 @@ def test_stages_of_the_small_network(stages):
     assert np.abs(values - expected).max() < 1e-4
 
 
+def test_only_the_small_network_looks_larger():
+    """OpenPose's would take 1.4 times as long."""
+    assert usual_size(600, 400, fills_area=False, larger=1.2) == (368, 368)
+    assert usual_size(368, 368, fills_area=True, larger=1.2) == (440, 440)
+
+
 @needs_small
 def test_accuracy_says_which_looks_are_mirrored_and_how_large_the_first_is():
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
