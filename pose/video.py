@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from . import PoseError
 from .export import writing
+from .picture import silence
 
 QUEUE_LENGTH = 4  # frames that may wait before or behind the network
 USUAL_FPS = 30.0  # for sources that do not tell theirs
@@ -176,7 +177,8 @@ class Sink:
 
 
 def open_writer(path: Path, codec: str, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:
-    return cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODECS[codec][1]), fps, size_wh)
+    with silence():  # FFmpeg has its own opinion of OpenCV's names
+        return cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODECS[codec][1]), fps, size_wh)
 
 
 def check_codec(codec: str) -> None:
@@ -253,5 +255,6 @@ class Stopwatch:
 
     def report(self, frames: int) -> str:
         total = time.perf_counter() - self.start
+        self.seconds["the rest"] = total - self.seconds.total()  # mostly the codec, which lags behind
         parts = ", ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in self.seconds.most_common())
         return f"{frames} frames, {total:.1f} s, {frames / total:.0f} a second ({parts})"

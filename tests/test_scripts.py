@@ -338,7 +338,7 @@ def test_several_clips_and_one_bad_one(run, tmp_path):
 @pytest.mark.parametrize(("codec", "suffix"), [("vp9", ".webm"), ("mjpg", ".avi")])
 def test_codec(run, tmp_path, codec, suffix):
     done = run(VIDEO, "--network", "mobilenet", "--codec", codec, "--video_file", make_clip(tmp_path / "clip.mp4"))
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     frames, fps = frames_of(tmp_path / "Output" / "VideoCOCO" / f"clip_skeleton_COCO{suffix}")
     assert (len(frames), fps) == (10, 25)
 

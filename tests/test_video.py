@@ -207,4 +207,4 @@ def test_the_stopwatch_says_where_the_time_went():
     assert list(clock.waiting(iter("ab"), "waiting")) == ["a", "b"]
     assert clock.seconds["working"] >= 0.05
     assert clock.seconds["waiting"] < 0.05
-    assert re.fullmatch(r"2 frames, \d\.\d s, \d+ a second \(working \d+ %, waiting \d+ %\)", clock.report(2))
+    assert re.fullmatch(r"2 frames, \d\.\d s, \d+ a second \(working \d+ %, .*waiting \d+ %\)", clock.report(2))
