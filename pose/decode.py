@@ -21,7 +21,7 @@ FIELD_SHARE = 0.8  # of these must follow the limb, for it to be one (Lightweigh
 STEPS = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]  # where they lie, from start to end
 MIN_KEYPOINTS = 3  # a person has at least so many (OpenPose)
 MIN_PERSON_SCORE = 0.2  # mean over its keypoints of keypoint score plus limb score (Lightweight OpenPose)
-CONNECTED = 2.0  # what a limb's score weighs against its end's heatmap, when left and right are told apart
+CONNECTED = 2.9  # what a limb's score weighs against its end's heatmap, when left and right are told apart
 TOGETHER = 0.4  # and what it costs if both ends lie in one place,
 ONE_PLACE = 1.5  # which is so many cells
 REACH = 0.5  # keypoints filled in lie in the person's box, grown by this share of its longer side
