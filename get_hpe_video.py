@@ -148,6 +148,7 @@ def one_clip(args, network, name: str) -> None:
 
 
 def drawn(args, skeleton, frame, people, ids):
+    """The frame, or a plain background of its size, with everyone's skeleton."""
     from pose.draw import draw_skeleton, on_background
 
     return draw_skeleton(on_background(frame, cli.BACKGROUNDS[args.background]), people, skeleton, ids)
