@@ -41,9 +41,11 @@ def parse(argv: list[str] | None):
 
 def clips(names: list[str]) -> list[str]:
     """Cameras, addresses and numbered pictures as they are; the clips that paths, folders and patterns name."""
+    from pose.video import is_live
+
     found = []
     for name in names:
-        special = name.isdecimal() or "://" in name or ("%" in name and not Path(name).exists())
+        special = is_live(name) or ("%" in name and not Path(name).exists())
         found += [name] if special else map(str, cli.find_files([name], CLIP_SUFFIXES, "--video_file"))
     return list(dict.fromkeys(found))
 
@@ -157,10 +159,12 @@ def drawn(args, skeleton, frame, people, ids):
 @contextlib.contextmanager
 def hint_to_go_on(name: str, next_frame):
     """After Ctrl-C, say how to do the rest of a clip; a camera has none."""
+    from pose.video import is_live
+
     try:
         yield
     except KeyboardInterrupt:
-        if not name.isdecimal() and "://" not in name:
+        if not is_live(name):
             print(f"The rest: the same command with --frame_first {next_frame()}.", file=sys.stderr)
         raise
 

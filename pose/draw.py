@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .decode import size
 from .skeletons import Skeleton, rainbow
 
 SHIFT = 4  # cv2 draws at 1/16 of a pixel
@@ -61,9 +62,7 @@ def on_background(picture: np.ndarray, level: int | None) -> np.ndarray:
 
 def limb_width(person: np.ndarray, picture: np.ndarray) -> int:
     """Pixels, from the person's size; someone seen in part is as large as the picture shows."""
-    found = person[person[:, 2] > 0, :2]
-    size = np.ptp(found, axis=0).max() if len(found) else 0
-    return max(1, round(float(LIMB_SHARE * min(size, max(picture.shape[:2])))))
+    return max(1, round(float(LIMB_SHARE * min(size(person), max(picture.shape[:2])))))
 
 
 def line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: tuple[int, int, int], width: int) -> None:

@@ -95,12 +95,15 @@ class Source:
         self.ended = True
 
 
+def is_live(name: str) -> bool:
+    """Whether a source's name is a camera's number or an address, not a path."""
+    return name.isdecimal() or "://" in name
+
+
 def open_capture(name: str) -> cv2.VideoCapture:
     """An opened capture of a path, a camera's number or an address; PoseError where there is no clip in it."""
-    if not name:
-        raise PoseError("An empty name is no path; check --video_file.")
-    is_camera, is_address = name.isdecimal(), "://" in name
-    if not is_camera and not is_address:
+    is_camera = name.isdecimal()
+    if not is_live(name):
         path = Path(name)
         if path.is_dir():
             raise PoseError(f"{path} is a folder; give one clip with --video_file.")
@@ -166,10 +169,11 @@ class Sink:
         self.thread.join()
         if self.writer is not None:
             self.writer.release()
-        if error[0] is None and self.written and not self.failed and count_frames(self.part) != self.written:
-            self.failed = f"{self.path} could not be written whole; is the disk full? Choose another --output_dir."
-        if error[0] is None and self.written and not self.failed and self.sound_of:
-            self.failed = add_sound(self.part, self.sound_of)
+        if error[0] is None and self.written and not self.failed:
+            if count_frames(self.part) != self.written:
+                self.failed = f"{self.path} could not be written whole; is the disk full? Choose another --output_dir."
+            elif self.sound_of:
+                self.failed = add_sound(self.part, self.sound_of)
         failure = PoseError(self.failed) if self.failed and error[0] is None else None
         self.exits.__exit__(*((PoseError, failure, None) if failure else error))
         if failure:

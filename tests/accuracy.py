@@ -126,8 +126,7 @@ def scaled(case: truth.Case, scale: float) -> truth.Case:
 
 def sized(case: truth.Case, pixels: float) -> truth.Case:
     """Scaled so that the first person is so many pixels large."""
-    labels = case.people[0]
-    return scaled(case, pixels / np.ptp(labels[labels[:, 2] > 0, :2], axis=0).max())
+    return scaled(case, pixels / truth.size_of(case.people[0]))
 
 
 def turned(case: truth.Case, degrees: float) -> truth.Case:

@@ -35,17 +35,22 @@ SIDE = 368
 NO_WINDOWS = {**os.environ, "DISPLAY": "", "WAYLAND_DISPLAY": ""}
 
 
-def plain(prototxt: str, weights: str, photo: str, out: str) -> None:
-    """The method of the tutorials, as a program of its own, for OpenCV 4."""
-    net = cv2.dnn.readNetFromCaffe(prototxt, weights)
-    picture = cv2.imread(photo)
+def draw_maxima(picture: np.ndarray, maps: np.ndarray) -> None:
+    """A dot at each heatmap's highest cell, wherever it is: the tutorials' decoding."""
     h, w = picture.shape[:2]
-    net.setInput(cv2.dnn.blobFromImage(picture, 1 / 255, (SIDE, SIDE), (0, 0, 0)))
-    maps = net.forward()[0]
     for heatmap in maps[:18]:
         _, score, _, (x, y) = cv2.minMaxLoc(heatmap)
         if score > 0.1:
             cv2.circle(picture, (w * x // maps.shape[2], h * y // maps.shape[1]), 5, (0, 255, 255), -1)
+
+
+def plain(prototxt: str, weights: str, photo: str, out: str) -> None:
+    """The method of the tutorials, as a program of its own, for OpenCV 4."""
+    net = cv2.dnn.readNetFromCaffe(prototxt, weights)
+    picture = cv2.imread(photo)
+    net.setInput(cv2.dnn.blobFromImage(picture, 1 / 255, (SIDE, SIDE), (0, 0, 0)))
+    maps = net.forward()[0]
+    draw_maxima(picture, maps)
     cv2.imwrite(out, picture)
 
 
@@ -58,10 +63,7 @@ def plain_clip(weights: str, clip: str, out: str) -> None:
         h, w = picture.shape[:2]
         net.setInput(cv2.dnn.blobFromImage(picture, 1, (SIDE, SIDE), (0, 0, 0)))
         maps = net.forward()[0]
-        for heatmap in maps[:18]:
-            _, score, _, (x, y) = cv2.minMaxLoc(heatmap)
-            if score > 0.1:
-                cv2.circle(picture, (w * x // maps.shape[2], h * y // maps.shape[1]), 5, (0, 255, 255), -1)
+        draw_maxima(picture, maps)
         writer = writer or cv2.VideoWriter(out, cv2.VideoWriter_fourcc(*"mp4v"), capture.get(cv2.CAP_PROP_FPS), (w, h))
         writer.write(picture)
         count += 1

@@ -85,10 +85,14 @@ def pose_of(person: dict) -> np.ndarray:
     return pose
 
 
+def size_of(labels: np.ndarray) -> float:
+    """Longer side of the box of all labelled keypoints (K, 3), in pixels."""
+    return np.ptp(labels[labels[:, 2] > 0, :2], axis=0).max()
+
+
 def distances(person: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """(K,): how far each keypoint is off, in shares of the truth's size; inf if not found, nan if not labelled."""
-    size = np.ptp(truth[truth[:, 2] > 0, :2], axis=0).max()
-    distance = np.linalg.norm(person[:, :2] - truth[:, :2], axis=1) / size
+    distance = np.linalg.norm(person[:, :2] - truth[:, :2], axis=1) / size_of(truth)
     distance[person[:, 2] == 0] = np.inf
     distance[truth[:, 2] == 0] = np.nan
     return distance
