@@ -5,8 +5,9 @@
                                                    └──export.py──▶ OpenPose JSON
 
 look.py goes that way twice: once for the whole picture, then closer for each person; in a clip it looks where people
-were. skeletons.py says what a body is, caffe.py reads the networks' files for network.py, picture.py and video.py read
-photos and read and write clips, plot.py makes pictures of a clip's motion, cli.py is what both commands share, and
+were. skeletons.py says what a body is. For network.py, caffe.py reads OpenPose's files and tensorflow.py the small
+network's (protobuf.py, in which they are written), and onnx.py writes what OpenCV 5 likes best. picture.py and video.py
+read photos and read and write clips, plot.py makes pictures of a clip's motion, cli.py is what both commands share, and
 fetch.py is a command of its own: it fetches the weights.
 
 The data, said once:

@@ -5,6 +5,7 @@ The only file that knows that the networks differ.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import PoseError, caffe
+from . import PoseError, caffe, tensorflow
 from .maps import STRIDE, Fit, Maps, fit
 from .skeletons import COCO, MPI, Skeleton
 
@@ -136,29 +137,28 @@ def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn
     path = model_folder / model.weights
     try:
         if model.prototxt is None:
-            engine = {} if on_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC") else {"engine": cv2.dnn.ENGINE_CLASSIC}
-            return cv2.dnn.readNetFromTensorflow(caffe.tensorflow_model(path, stages), **engine)
+            return read_onnx(tensorflow.onnx_model(path, stages), on_cpu)
         prototxt = PROTOTXT_FOLDER / model.prototxt
         if hasattr(cv2.dnn, "readNetFromCaffe"):
             return cv2.dnn.readNetFromCaffe(*caffe.caffe_model(prototxt, path, stages))
-        return load_onnx(prototxt, path, stages, on_cpu)
+        if on_cpu:
+            with contextlib.suppress(cv2.error):  # a path that OpenCV itself cannot open
+                return read_onnx(caffe.onnx_model(prototxt, path, stages, embed=False), on_cpu)
+        return read_onnx(caffe.onnx_model(prototxt, path, stages), on_cpu)
     except cv2.error as error:
         raise PoseError(
             f"{path} is damaged: OpenCV cannot read it; fetch it again with ./getModels.sh {path.parent.name}."
         ) from error
 
 
-def load_onnx(prototxt: Path, path: Path, stages: int, on_cpu: bool) -> cv2.dnn.Net:
-    """For OpenCV 5: its new engine is the faster one and runs on the CPU only, its classic one also on GPUs."""
-    if not on_cpu:
-        with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
-            onnx = Path(folder) / "net.onnx"
-            caffe.onnx_model(prototxt, path, stages).tofile(onnx)
-            return cv2.dnn.readNetFromONNX(str(onnx), engine=cv2.dnn.ENGINE_CLASSIC)
-    try:
-        return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages, embed=False))
-    except cv2.error:  # a path that OpenCV itself cannot open
-        return cv2.dnn.readNetFromONNX(caffe.onnx_model(prototxt, path, stages))
+def read_onnx(graph: np.ndarray, on_cpu: bool) -> cv2.dnn.Net:
+    """OpenCV 5's new engine is the faster one and runs on the CPU only, its classic one also on GPUs."""
+    if on_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
+        return cv2.dnn.readNetFromONNX(graph)
+    with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
+        path = Path(folder) / "net.onnx"
+        graph.tofile(path)
+        return cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
 
 
 def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int, int]:

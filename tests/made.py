@@ -226,27 +226,27 @@ def write_caffemodel(
     """
     with open(path, "wb") as file:
         if extra:
-            file.write(_field(1, b""))
+            file.write(field(1, b""))
             file.write(
-                _field(100, _field(1, b"data") + _field(2, b"CPMData") + _field(4, b"data") + _field(10, b"\x08\x00"))
+                field(100, field(1, b"data") + field(2, b"CPMData") + field(4, b"data") + field(10, b"\x08\x00"))
             )
         for name, blobs in weights.items():
             pieces = [
-                _field(1, name.encode()),
-                _field(2, b"Convolution"),
-                _field(3, b"before"),
-                _field(4, name.encode()),
+                field(1, name.encode()),
+                field(2, b"Convolution"),
+                field(3, b"before"),
+                field(4, name.encode()),
             ]
             for blob in blobs:
                 pieces += _header(7, _blob(blob, dims, numbers))
             file.writelines(_header(100, pieces))
             if extra and name.startswith("Mconv7"):
                 file.write(
-                    _field(100, _field(1, f"loss_{name}".encode()) + _field(2, b"EuclideanLoss") + b"\x2d\0\0\x80\x3f")
+                    field(100, field(1, f"loss_{name}".encode()) + field(2, b"EuclideanLoss") + b"\x2d\0\0\x80\x3f")
                 )
         if extra:
             unknown = [
-                _field(1, b"not_in_the_prototxt"),
+                field(1, b"not_in_the_prototxt"),
                 *_header(7, _blob(np.ones((2, 2), np.float32), dims, numbers)),
             ]
             file.writelines(_header(100, unknown))
@@ -258,9 +258,9 @@ def _blob(values: np.ndarray, dims: str, numbers: str) -> list:
         shape = (1,) * (4 - values.ndim) + values.shape
         pieces = [_varint(i << 3) + _varint(dim) for i, dim in enumerate(shape, 1)]
     elif dims == "shape":
-        pieces = [_field(7, _field(1, b"".join(_varint(dim) for dim in values.shape)))]
+        pieces = [field(7, field(1, b"".join(_varint(dim) for dim in values.shape)))]
     else:
-        pieces = [_field(7, b"".join(_varint(1 << 3) + _varint(dim) for dim in values.shape))]
+        pieces = [field(7, b"".join(_varint(1 << 3) + _varint(dim) for dim in values.shape))]
     if numbers == "unpacked":
         records = np.zeros(values.size, [("tag", "u1"), ("value", "<f4")])
         records["tag"], records["value"] = 5 << 3 | 5, values.reshape(-1)
@@ -274,8 +274,46 @@ def _header(number: int, pieces: list) -> list:
     return [_varint(number << 3 | 2) + _varint(sum(len(piece) for piece in pieces)), *pieces]
 
 
-def _field(number: int, content: bytes) -> bytes:
+def field(number: int, content: bytes) -> bytes:
+    """A protobuf field that has its length in front."""
     return b"".join(_header(number, [content]))
+
+
+def graph_shapes(channels: int = 4) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights in mobilenet_thin's TensorFlow graph by name, with few channels."""
+    shapes = {"MobilenetV1/Conv2d_0": (3, 3, 3, channels)}
+    layers = {f"MobilenetV1/Conv2d_{i}": (3, channels, channels) for i in range(1, 12)}
+    for stage in range(1, 7):
+        for branch, maps in (("L1", 38), ("L2", 19)):
+            inputs = 3 * channels if stage == 1 else 3 * channels + 57
+            for i, kernel in enumerate((3, 3, 3, 1, 1), 1):
+                outputs = maps if i == 5 else channels
+                layers[f"Openpose/MConv_Stage{stage}_{branch}_{i}"] = (kernel, inputs, outputs)
+                inputs = channels
+    for name, (kernel, inputs, outputs) in layers.items():
+        shapes[f"{name}_depthwise/depthwise_weights"] = (kernel, kernel, inputs, 1)
+        shapes[f"{name}_pointwise"] = (1, 1, inputs, outputs)
+    for name in [name for name, shape in shapes.items() if not name.endswith("depthwise_weights")]:
+        shape = shapes.pop(name)
+        shapes |= {f"{name}/weights": shape, f"{name}/Conv2D_bn_offset": shape[3:]}
+    return shapes
+
+
+def graph(weights: dict[str, np.ndarray]) -> bytes:
+    """A TensorFlow graph of nothing but these constants, and one of another kind."""
+    nodes = [field(1, field(1, b"axis") + field(2, b"Const") + _attribute(b"value", field(8, b"\x08\x03\x3a\x01\x03")))]
+    for name, values in weights.items():
+        dims = b"".join(field(2, b"\x08" + _varint(size)) for size in values.shape)
+        tensor = b"\x08\x01" + field(2, dims) + field(4, values.astype("<f4").tobytes())
+        kind = _attribute(b"dtype", b"\x30\x01")
+        nodes.append(
+            field(1, field(1, name.encode()) + field(2, b"Const") + kind + _attribute(b"value", field(8, tensor)))
+        )
+    return b"".join(nodes)
+
+
+def _attribute(key: bytes, value: bytes) -> bytes:
+    return field(5, field(1, key) + field(2, value))
 
 
 def _varint(value: int) -> bytes:
@@ -284,3 +322,32 @@ def _varint(value: int) -> bytes:
         out.append(value & 127 | 128)
         value >>= 7
     return bytes([*out, value])
+
+
+def mutated(data, rng):
+    """Bytes with a few random changes: cut, flipped, put in, left out, doubled."""
+    data = bytearray(data)
+    for _ in range(rng.integers(1, 4)):
+        a, b = sorted(rng.integers(0, len(data) + 1, 2))
+        kind = rng.integers(0, 6)
+        if kind == 0:
+            del data[a:]
+        elif kind == 1:
+            data[a : a + 1] = rng.bytes(1)
+        elif kind == 2:
+            data[a:a] = rng.bytes(rng.integers(1, 20))
+        elif kind == 3:
+            del data[a : a + rng.integers(1, 20)]
+        elif kind == 4:
+            data[a:a] = data[b : b + rng.integers(1, 200)]
+        else:
+            data[a : a + 1] = bytes([data[a] ^ 1 << rng.integers(0, 8)]) if a < len(data) else b""
+    return bytes(data)
+
+
+def sentence(error, *parts):
+    """The error is one sentence that has all parts."""
+    text = str(error.value)
+    assert "\n" not in text and text.endswith(".") and len(text) < 600
+    for part in parts:
+        assert str(part) in text
