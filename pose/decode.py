@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from .maps import Maps
-from .skeletons import Skeleton
+from .skeletons import Limb, Skeleton
 
 MAX_PEAKS = 100  # of a keypoint; more people than that are not told apart, and noise stays cheap
+MOST_PAIRS = 10_000  # of peaks, scored at once; more would take much memory
 FIELD_SAMPLES = 10  # along a limb; Lightweight OpenPose's number
 FIELD_SHARE = 0.8  # of these must follow the limb, for it to be one (Lightweight OpenPose)
 STEPS = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]  # where they lie, from start to end
@@ -29,11 +29,15 @@ REACH = 0.5  # keypoints filled in lie in the person's box, grown by this share 
 
 @dataclass(frozen=True)
 class Peaks:
-    """Keypoint candidates, P of them."""
+    """Keypoint candidates, P of them, keypoint by keypoint and each one's best first."""
 
     keypoint: np.ndarray  # (P,) which keypoint
     xy: np.ndarray  # (P, 2) float32, in cells
     score: np.ndarray  # (P,) the heatmap's value
+
+    def of(self, keypoint: int) -> range:
+        """The numbers of a keypoint's peaks."""
+        return range(*np.searchsorted(self.keypoint, (keypoint, keypoint + 1)).tolist())
 
 
 @dataclass
@@ -80,7 +84,7 @@ def strongest_first(people: np.ndarray, number_people_max: int = -1) -> np.ndarr
 
 
 def find_peaks(heatmaps: np.ndarray, threshold: float) -> Peaks:
-    """The local maxima above threshold of heatmaps (K, h, w). A plateau counts once."""
+    """The local maxima above threshold of heatmaps (K, h, w), MAX_PEAKS of each at the most. A plateau counts once."""
     _, h, w = heatmaps.shape
     padded = np.pad(heatmaps, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     is_peak = heatmaps > threshold
@@ -88,6 +92,9 @@ def find_peaks(heatmaps: np.ndarray, threshold: float) -> Peaks:
         neighbour = padded[:, 1 + dy : 1 + dy + h, 1 + dx : 1 + dx + w]
         is_peak &= heatmaps > neighbour if (dy, dx) < (0, 0) else heatmaps >= neighbour
     keypoint, y, x = np.nonzero(is_peak)
+    order = np.lexsort((-heatmaps[keypoint, y, x], keypoint))
+    rank = np.arange(len(order)) - np.searchsorted(keypoint, keypoint)  # among the peaks of its keypoint
+    keypoint, y, x = (values[order[rank < MAX_PEAKS]] for values in (keypoint, y, x))
     return Peaks(keypoint, refine(heatmaps, keypoint, y, x), heatmaps[keypoint, y, x])
 
 
@@ -105,37 +112,44 @@ def refine(heatmaps: np.ndarray, keypoint: np.ndarray, y: np.ndarray, x: np.ndar
 
 def find_links(peaks: Peaks, values: np.ndarray, skeleton: Skeleton) -> list[tuple[float, int, int]]:
     """(score, peak, peak) for all pairs of peaks along which the limb's field runs, best first."""
-    links = []
+    pairs = []  # (start, end, channels of x and y) of all that a limb could join
     for limb in skeleton.limbs:
-        starts, ends = strongest(peaks, limb.start), strongest(peaks, limb.end)
-        if not (starts.size and ends.size):
-            continue
-        scores = limb_scores(peaks.xy[starts], peaks.xy[ends], values[list(limb.fields)], skeleton.field_threshold)
-        links += [(scores[i, j], starts[i], ends[j]) for i, j in np.argwhere(scores > 0)]
+        starts, ends = peaks.of(limb.start), peaks.of(limb.end)
+        pairs += [(start, end, limb.fields) for start in starts for end in ends]
+    links = []
+    for first in range(0, len(pairs), MOST_PAIRS):
+        starts, ends, fields = map(list, zip(*pairs[first : first + MOST_PAIRS], strict=True))
+        scores = limb_scores(peaks.xy[starts], peaks.xy[ends], np.array(fields), values, skeleton)
+        links += [(float(scores[pair]), starts[pair], ends[pair]) for pair in np.flatnonzero(scores)]
     return sorted(links, key=lambda link: -link[0])
 
 
-def strongest(peaks: Peaks, keypoint: int) -> np.ndarray:
-    """The numbers of a keypoint's peaks, best first, MAX_PEAKS at the most."""
-    numbers = np.flatnonzero(peaks.keypoint == keypoint)
-    return numbers[np.argsort(-peaks.score[numbers], kind="stable")][:MAX_PEAKS]
+def limb_scores(
+    starts: np.ndarray, ends: np.ndarray, fields: np.ndarray, values: np.ndarray, skeleton: Skeleton
+) -> np.ndarray:
+    """How well the fields run from start to end, for limbs from starts (P, 2) to ends (P, 2): (P,), 0 where they don't.
+
+    fields: (P, 2), the channels of x and y in the values (C, h, w) of each limb.
+    """
+    along = ends - starts
+    points = starts[:, None] + along[:, None] * STEPS  # (P, samples, 2)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
+    follows = (sample(values, fields, points) * along[:, None]).sum(axis=2)
+    enough = (follows > skeleton.field_threshold).sum(axis=1) >= FIELD_SHARE * FIELD_SAMPLES
+    return np.where(enough, np.maximum(follows.sum(axis=1) / FIELD_SAMPLES, 0), 0)
 
 
-def limb_scores(starts: np.ndarray, ends: np.ndarray, field: np.ndarray, field_threshold: float) -> np.ndarray:
-    """How well a field (2, h, w) runs from each start (A, 2) to each end (B, 2): (A, B), 0 where it does not."""
-    along = ends[None] - starts[:, None]  # (A, B, 2)
-    length = np.linalg.norm(along, axis=2, keepdims=True)
-    points = starts[:, None, None] + along[:, :, None] * STEPS  # (A, B, samples, 2)
-    sampled = cv2.remap(
-        np.ascontiguousarray(field.transpose(1, 2, 0)),
-        points.reshape(-1, FIELD_SAMPLES, 2),
-        None,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    ).reshape(points.shape)
-    follows = np.einsum("abnd,abd->abn", sampled, along / np.maximum(length, 1e-6))
-    enough = (follows > field_threshold).sum(axis=2) >= FIELD_SHARE * FIELD_SAMPLES
-    return np.where(enough, np.maximum(follows.sum(axis=2) / FIELD_SAMPLES, 0), 0)
+def sample(values: np.ndarray, channels: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Values (C, h, w) between cells at points (P, samples, 2), in the channels (P, 2) of each: (P, samples, 2)."""
+    _, h, w = values.shape
+    points = points.clip(0, (w - 1, h - 1))
+    corner = np.minimum(points.astype(int), (w - 2, h - 2))
+    right, down = np.moveaxis((points - corner)[..., None], 2, 0)
+    place = (channels[:, None] * h + corner[..., 1:]) * w + corner[..., :1]
+    values = values.reshape(-1)
+    above = values[place] * (1 - right) + values[place + 1] * right
+    below = values[place + w] * (1 - right) + values[place + w + 1] * right
+    return above * (1 - down) + below * down
 
 
 def group_peaks(peaks: Peaks, links: list[tuple[float, int, int]]) -> list[Group]:
@@ -159,14 +173,8 @@ def untangle(group: Group, peaks: Peaks, others: set[int], values: np.ndarray, s
     other side's peak. Of all pairs of ends the best connected one is taken. others: peaks of other people.
     """
     for limbs in skeleton.paired_limbs:
-        candidates = np.concatenate([strongest(peaks, limb.end) for limb in limbs])
-        ends = np.array([peak for peak in candidates if peak not in others], int)  # (E,)
-        gains = np.full((2, len(ends) + 1), -np.inf)  # right and left; the last: the limb has no end
-        gains[:, -1] = 0
-        for limb, gain in zip(limbs, gains, strict=True):
-            if limb.start in group.peaks and len(ends):
-                fields = [values[list(side.fields)] for side in limbs]
-                gain[:-1] = end_gains(peaks, group.peaks[limb.start], ends, values[limb.end], fields, skeleton)
+        ends = [peak for limb in limbs for peak in peaks.of(limb.end) if peak not in others]  # E of them
+        gains = end_gains(limbs, group, peaks, ends, values, skeleton)
         apart = np.linalg.norm(peaks.xy[ends, None] - peaks.xy[None, ends], axis=2) >= ONE_PLACE
         own = [peaks.keypoint[ends] == limb.end for limb in limbs]  # the same place for both takes a peak of each
         together = np.where(own[0][:, None] & own[1][None], -TOGETHER, -np.inf)
@@ -174,19 +182,33 @@ def untangle(group: Group, peaks: Peaks, others: set[int], values: np.ndarray, s
         pairs[:-1, :-1] += np.where(apart, 0, together)
         for limb, number in zip(limbs, np.unravel_index(pairs.argmax(), pairs.shape), strict=True):
             if number < len(ends):
-                group.peaks[limb.end] = int(ends[number])
+                group.peaks[limb.end] = ends[number]
             else:
                 group.peaks.pop(limb.end, None)
 
 
 def end_gains(
-    peaks: Peaks, start: int, ends: np.ndarray, heatmap: np.ndarray, fields: list[np.ndarray], skeleton: Skeleton
+    limbs: tuple[Limb, Limb], group: Group, peaks: Peaks, ends: list[int], values: np.ndarray, skeleton: Skeleton
 ) -> np.ndarray:
-    """What each peak of `ends` (E,) is worth as the end of a limb from peak `start`; -inf where no field runs there."""
-    scores = [limb_scores(peaks.xy[[start]], peaks.xy[ends], field, skeleton.field_threshold)[0] for field in fields]
-    connected = np.maximum(*scores)
+    """What each peak of `ends` is worth as the end of the right limb and of the left, (2, E + 1).
+
+    A limb may run along either side's field; -inf: along neither. The last column: the limb has no end, worth 0.
+    """
+    gains = np.full((2, len(ends) + 1), -np.inf)
+    gains[:, -1] = 0
+    sides = [side for side, limb in enumerate(limbs) if limb.start in group.peaks]
+    if not (ends and sides):
+        return gains
+    starts = peaks.xy[[group.peaks[limbs[side].start] for side in sides]].repeat(2 * len(ends), axis=0)
+    fields = np.repeat([limb.fields for limb in limbs], len(ends), axis=0)
+    scores = limb_scores(
+        starts, np.tile(peaks.xy[ends], (2 * len(sides), 1)), np.tile(fields, (len(sides), 1)), values, skeleton
+    )
+    connected = scores.reshape(len(sides), 2, -1).max(axis=1)
     x, y = np.rint(peaks.xy[ends]).astype(int).T
-    return np.where(connected > 0, CONNECTED * connected + np.maximum(heatmap[y, x], 0), -np.inf)
+    heat = np.maximum(values[[[limbs[side].end] for side in sides], y, x], 0)
+    gains[sides, :-1] = np.where(connected > 0, CONNECTED * connected + heat, -np.inf)
+    return gains
 
 
 def fill_gaps(person: np.ndarray, maps: Maps, heatmaps: np.ndarray) -> None:
@@ -194,11 +216,12 @@ def fill_gaps(person: np.ndarray, maps: Maps, heatmaps: np.ndarray) -> None:
     found = person[person[:, 2] > 0, :2]
     low, high = found.min(axis=0), found.max(axis=0)
     reach = REACH * (high - low).max()
-    for k in np.flatnonzero(person[:, 2] == 0):
-        y, x = np.unravel_index(heatmaps[k].argmax(), heatmaps[k].shape)
-        (xy,) = maps.to_picture(refine(heatmaps, np.array([k]), np.array([y]), np.array([x])))
-        if np.all(xy >= low - reach) and np.all(xy <= high + reach):
-            person[k] = *xy, heatmaps[k, y, x]
+    missing = np.flatnonzero(person[:, 2] == 0)
+    _, h, w = heatmaps.shape
+    y, x = np.divmod(heatmaps[missing].reshape(len(missing), h * w).argmax(axis=1), w)
+    xy = maps.to_picture(refine(heatmaps, missing, y, x))
+    near = np.all((xy >= low - reach) & (xy <= high + reach), axis=1)
+    person[missing[near]] = np.column_stack([xy, heatmaps[missing, y, x]])[near]
 
 
 def size(pose: np.ndarray) -> float:

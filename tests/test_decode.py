@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from painting import paint, standing
 
+from pose import decode
 from pose.decode import find_peaks, find_people
 from pose.skeletons import COCO, MPI, SKELETONS
 
@@ -263,6 +264,26 @@ def test_a_peak_on_the_border_stays_inside():
     heatmaps = np.zeros((1, 8, 8), np.float32)
     heatmaps[0, 0, 0], heatmaps[0, 7, 7] = 0.9, 0.9
     assert find_peaks(heatmaps, 0.1).xy.tolist() == [[0, 0], [7, 7]]
+
+
+def test_of_too_many_peaks_the_best_count():
+    rng = np.random.default_rng(2)
+    heatmaps = np.zeros((2, 64, 64), np.float32)
+    heatmaps[1, ::4, ::4] = rng.permutation(np.linspace(0.2, 0.9, 256)).reshape(16, 16)
+    heatmaps[0, 5, 5] = 0.3
+    peaks = find_peaks(heatmaps, 0.1)
+    assert list(peaks.of(0)) == [0] and peaks.score[0] == np.float32(0.3)
+    assert list(peaks.of(1)) == list(range(1, 101))
+    assert peaks.score[1:].tolist() == sorted(heatmaps[1].ravel().tolist(), reverse=True)[:100]
+
+
+def test_a_limb_between_many_peaks_is_found(monkeypatch):
+    """However few of the pairs are scored at once."""
+    maps = paint("COCO", [standing("COCO", at=(10 + 110 * i, 40)) for i in range(3)], (46, 46))
+    right = find_people(maps, COCO)
+    assert len(right) == 3
+    monkeypatch.setattr(decode, "MOST_PAIRS", 7)
+    assert np.array_equal(find_people(maps, COCO), right)
 
 
 def test_any_numbers_decode_without_failing():
