@@ -3,7 +3,7 @@ import pytest
 from painting import paint, standing
 
 from pose import decode
-from pose.decode import find_peaks, find_people
+from pose.decode import find_peaks, find_people, sample
 from pose.skeletons import COCO, MPI, SKELETONS
 
 CELL = 8
@@ -264,6 +264,15 @@ def test_a_peak_on_the_border_stays_inside():
     heatmaps = np.zeros((1, 8, 8), np.float32)
     heatmaps[0, 0, 0], heatmaps[0, 7, 7] = 0.9, 0.9
     assert find_peaks(heatmaps, 0.1).xy.tolist() == [[0, 0], [7, 7]]
+
+
+def test_fields_are_sampled_between_cells_and_repeat_their_border():
+    y, x = np.indices((5, 7), np.float32)
+    values = np.stack([2 * x + 30 * y, 100 + x * y, x])
+    points = np.array([[[1.25, 2.5], [6, 4]], [[-0.4, 1], [6.5, 4.5]]], np.float32)
+    found = sample(values, np.array([[0, 1], [1, 2]]), points)
+    right = [[[77.5, 103.125], [132, 124]], [[100, 0], [124, 6]]]
+    assert np.abs(found - right).max() < 1e-4
 
 
 def test_of_too_many_peaks_the_best_count():
