@@ -193,18 +193,19 @@ def test_on_a_gpu_opencv_5_gets_a_file_and_its_classic_engine(monkeypatch):
 
 @pytest.mark.skipif(hasattr(cv2.dnn, "readNetFromCaffe"), reason="OpenCV 4 reads no weights from beside an ONNX file")
 def test_on_the_cpu_opencv_5_reads_openposes_weights_where_they_are(monkeypatch):
-    """Unless OpenCV cannot open their path."""
+    """Unless OpenCV cannot open their path. On a GPU never: its classic engine knows of no weights elsewhere."""
     calls = []
 
-    def read(graph):
-        calls.append(graph.size)
-        if graph.size == 5:
+    def read(graph, engine=None):
+        calls.append(Path(graph).stat().st_size if engine else graph.size)
+        if calls[-1] == 5:
             raise cv2.error("no such file")
 
     monkeypatch.setattr(caffe, "onnx_model", lambda *_, embed=True: np.zeros(7 if embed else 5, np.uint8))
     monkeypatch.setattr(cv2.dnn, "readNetFromONNX", read)
     load(MODELS["MPI", "openpose"], Path(), 6, on_cpu=True)
-    assert calls == [5, 7]
+    load(MODELS["MPI", "openpose"], Path(), 6, on_cpu=False)
+    assert calls == [5, 7, 7]
 
 
 @needs_small
