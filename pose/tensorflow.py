@@ -22,6 +22,7 @@ from .protobuf import LENGTH, MOST_STEPS, VARINT, Fault, errors_of, fields_of, o
 STRIDES = {2: 2, 4: 2}  # of MobileNet's layers; the others' is 1
 FEATURES = (3, 7, 11)  # the layers whose results the stages see
 STAGE_LAYERS = 5
+SIDE = 368  # any: without one OpenCV 4 guesses, and wrongly where results are added
 
 # The numbers of those fields of TensorFlow's graph, node_def, attr_value and tensor.proto that matter.
 GRAPH_NODE, NODE_NAME, NODE_ATTRIBUTE, ATTRIBUTE_VALUE, VALUE_TENSOR = 1, 1, 5, 2, 8
@@ -29,31 +30,29 @@ TENSOR_SHAPE, TENSOR_CONTENT, SHAPE_DIM, DIM_SIZE = 2, 4, 2, 1
 
 
 def onnx_model(path: Path, stages: int) -> np.ndarray:
-    """The network up to a stage as an ONNX file, uint8, for cv2.dnn.readNetFromONNX; height and width are free.
+    """The network up to a stage as an ONNX file, uint8, for cv2.dnn.readNetFromONNX; OpenCV takes pictures of any size.
 
     As with OpenPose's networks, the answer is the last stage's heatmaps and the fields of the stage before.
     """
     weights = read_weights(path)
     with errors_of(path):
         graph = Graph(weights)
-        result = graph.mixed("MobilenetV1/Conv2d_0", INPUT, stride=2)
-        results = {}
+        result, results = graph.first_layer("MobilenetV1/Conv2d_0"), {}
         for layer in range(1, FEATURES[-1] + 1):
-            result = results[layer] = graph.layer(f"MobilenetV1/Conv2d_{layer}", result, STRIDES.get(layer, 1))
+            result = results[layer] = graph.layer(f"MobilenetV1/Conv2d_{layer}", [result], STRIDES.get(layer, 1))
         first, *others = (results[layer] for layer in FEATURES)
         features = graph.beside("features", [graph.half("half", first), *others])
-        said, seen = {}, features
+        said: dict[str, str] = {}  # by the last stage's branches
         for stage in range(1, stages + 1):
+            seen = [graph.beside(f"said{stage}", [said["L1"], said["L2"]]), features] if said else [features]
             for branch in ["L2"] if stage == stages > 1 else ["L1", "L2"]:  # fields, heatmaps
                 result = seen
                 for layer in range(1, STAGE_LAYERS + 1):
                     name = f"Openpose/MConv_Stage{stage}_{branch}_{layer}"
-                    result = graph.layer(name, result, relu=layer < STAGE_LAYERS)
-                said[branch] = result
-            if stage < stages:
-                seen = graph.beside(f"seen{stage + 1}", [said["L1"], said["L2"], features])
+                    result = [graph.layer(name, result, relu=layer < STAGE_LAYERS)]
+                (said[branch],) = result
         graph.beside(OUTPUT, [said["L2"], said["L1"]])
-        return onnx.model(graph.pieces, graph.channels[OUTPUT])
+        return onnx.model(graph.pieces, graph.channels[OUTPUT], SIDE)
 
 
 class Graph:
@@ -63,20 +62,38 @@ class Graph:
         self.weights, self.pieces = weights, []
         self.channels = {INPUT: 3}
 
-    def layer(self, name: str, source: str, stride: int = 1, relu: bool = True) -> str:
-        """A depthwise and a pointwise convolution; the first goes into the second's weights if it is but a factor."""
-        each = self.weights_of(f"{name}_depthwise/depthwise_weights", None, None, self.channels[source], 1)
-        if each.shape[:2] == (1, 1):
-            return self.mixed(f"{name}_pointwise", source, relu=relu, factors=each[0, 0])
-        source = self.convolution(f"{name}_depthwise", source, each.transpose(2, 3, 0, 1), stride)
-        return self.mixed(f"{name}_pointwise", source, relu=relu)
-
-    def mixed(self, name: str, source: str, stride: int = 1, relu: bool = True, factors: np.ndarray | int = 1) -> str:
-        """A convolution of all channels, each first multiplied with its factor, and a ReLU."""
-        weights = self.weights_of(f"{name}/weights", None, None, self.channels[source], None) * factors
+    def first_layer(self, name: str) -> str:
+        """A convolution of the picture's channels, and a ReLU; half as high and wide."""
+        weights = self.weights_of(f"{name}/weights", None, None, self.channels[INPUT], None)
         biases = self.weights_of(f"{name}/Conv2D_bn_offset", weights.shape[3])
-        result = self.convolution(name, source, weights.transpose(3, 2, 0, 1), stride, biases)
-        return self.add("Relu", f"{name}_relu", [result], self.channels[result]) if relu else result
+        return self.relu(self.convolution(name, INPUT, weights.transpose(3, 2, 0, 1), 2, biases))
+
+    def layer(self, name: str, sources: list[str], stride: int = 1, relu: bool = True) -> str:
+        """A depthwise and a pointwise convolution of the sources' channels side by side, and a ReLU.
+
+        Each source has its own, whose results are added: the same, and faster in OpenCV than to join the channels. A
+        depthwise convolution that is but a factor of each channel goes into the pointwise one's weights.
+        """
+        ends = np.cumsum([self.channels[source] for source in sources])
+        each = self.weights_of(f"{name}_depthwise/depthwise_weights", None, None, ends[-1], 1)
+        mixed = self.weights_of(f"{name}_pointwise/weights", None, None, ends[-1], None)
+        biases = self.weights_of(f"{name}_pointwise/Conv2D_bn_offset", mixed.shape[3])
+        result = None
+        for number, (source, end) in enumerate(zip(sources, ends, strict=True)):
+            part = slice(end - self.channels[source], end)
+            weights = mixed[:, :, part]
+            if each.shape[:2] == (1, 1):
+                weights = weights * each[:, :, part]
+            else:
+                own = each[:, :, part].transpose(2, 3, 0, 1)
+                source = self.convolution(f"{name}_depthwise{number}", source, own, stride)
+            weights = weights.transpose(3, 2, 0, 1)
+            share = self.convolution(f"{name}_pointwise{number}", source, weights, 1, biases if number == 0 else None)
+            result = self.add("Sum", name, [result, share], len(biases)) if result else share
+        return self.relu(result) if relu else result
+
+    def relu(self, source: str) -> str:
+        return self.add("Relu", f"{source}_relu", [source], self.channels[source])
 
     def convolution(self, name: str, source: str, weights: np.ndarray, stride: int, biases=None) -> str:
         """A convolution with weights (out, in, height, width); at the borders as TensorFlow's "SAME" on even sides."""
