@@ -76,6 +76,14 @@ class Skeleton:
         )
 
     @cached_property
+    def ends(self) -> tuple[list[int], list[int]]:
+        """Keypoints of head and shoulders, and of hips and legs: where they stand, these are below those."""
+        top = {"Head", "Nose", "Neck", "RShoulder", "LShoulder"}
+        bottom = {"RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle"}
+        top, bottom = ([k for k, name in enumerate(self.keypoints) if name in names] for names in (top, bottom))
+        return top, bottom
+
+    @cached_property
     def sided_groups(self) -> tuple[tuple[int, ...], ...]:
         """Keypoints that go together when left and right are mistaken: both arms, both legs, eyes and ears."""
         names = {"Shoulder Elbow Wrist": [], "Hip Knee Ankle": [], "Eye Ear": []}

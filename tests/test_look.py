@@ -5,9 +5,9 @@ import truth
 from painting import paint, standing
 
 from pose.cli import PROJECT
-from pose.look import Follower, box_around, find_everyone, look_closer
+from pose.look import TURNS, Follower, box_around, find_everyone, look_closer, turn_of, turn_people
 from pose.network import MODELS, Network
-from pose.skeletons import COCO
+from pose.skeletons import COCO, MPI
 
 SMALL = MODELS["COCO", "mobilenet"]
 needs_small = pytest.mark.skipif(
@@ -138,7 +138,7 @@ def test_where_nobody_was_a_newcomer_is_found_within_a_few_frames():
     follow = Follower(network)
     for frame in range(10):
         assert len(follow(PICTURE, frame / 30)) == 0
-    assert network.wholes == 2  # yet not every frame is searched
+    assert network.wholes == 2 + len(TURNS)  # yet not every frame is searched, and those who lie once a second
     network.people = [standing("COCO", (60, 60))]
     assert any(len(follow(PICTURE, frame / 30)) for frame in range(10, 17))
 
@@ -223,6 +223,56 @@ def test_who_lies_or_stands_on_their_head_is_found(turn):
         ((expected_y, expected_x),) = np.argwhere(cv2.rotate(dot, turn))
         assert np.abs(lying[k, :2] - (expected_x, expected_y)).max() < 1, COCO.keypoints[k]
     assert lying[upright[:, 2] == 0].tolist() == [[0, 0, 0]] * (upright[:, 2] == 0).sum()
+
+
+@pytest.mark.parametrize("skeleton", [COCO, MPI])
+def test_the_turn_that_sets_a_person_upright(skeleton):
+    person = np.column_stack([standing(skeleton.name, (60, 60)), np.ones(len(skeleton.keypoints))])
+    assert turn_of(person, skeleton) is None
+    for turn, back in TURNS.items():
+        (lying,) = turn_people(person[None], back, PICTURE)
+        assert turn_of(lying, skeleton) == turn
+        (again,) = turn_people(lying[None], turn, cv2.rotate(PICTURE, back))
+        assert np.abs(again - person).max() < 1e-4
+    lying[skeleton.ends[1]] = 0
+    assert turn_of(lying, skeleton) is None  # it does not show
+
+
+@pytest.fixture(scope="module")
+def walk():
+    """The example clip's frames from when all of her is in it, with her keypoints where they are labelled."""
+    labels, frames = (
+        truth.load("walk"),
+        truth.frames_of("Input/example_video1.mp4", [str(n) for n in range(20, 80, 2)]),
+    )
+    return [(int(number), frame, labels.get(int(number), [None])[0]) for number, frame in frames.items()]
+
+
+@needs_small
+@pytest.mark.parametrize("turn", TURNS)
+def test_who_lies_in_a_clip_is_followed(turn, walk):
+    follow, errors = Follower(Network(SMALL, PROJECT / "pose")), []
+    for number, frame, labels in walk:
+        lying = cv2.rotate(frame, turn)
+        people = turn_people(follow(lying, number / 30), TURNS[turn], lying)
+        assert len(people) == 1
+        if labels is not None:
+            errors.append(truth.errors(people, labels))
+    assert (np.concatenate(errors) < 0.1).mean() > 0.95
+
+
+@needs_small
+def test_who_lies_down_in_a_clip_is_followed(walk):
+    follow, errors = Follower(Network(SMALL, PROJECT / "pose")), []
+    for step, (number, frame, labels) in enumerate(walk):
+        matrix = cv2.getRotationMatrix2D((428, 212), -min(90, 6 * step), 0.5)
+        people = follow(cv2.warpAffine(frame, matrix, (856, 424), borderMode=cv2.BORDER_REPLICATE), number / 30)
+        assert len(people) == 1
+        if labels is not None and step >= 15:
+            labels = labels.copy()
+            labels[:, :2] = labels[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+            errors.append(truth.errors(people, labels))
+    assert (np.concatenate(errors) < 0.1).mean() > 0.9
 
 
 @needs_small
