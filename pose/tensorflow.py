@@ -138,11 +138,13 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     steps, weights = iter(range(MOST_STEPS)), {}
     data = open_weights(path)
     with errors_of(path):
-        for node in fields_of(data, steps)[GRAPH_NODE, LENGTH]:
-            name = text_of(fields_of(node, steps)[NODE_NAME, LENGTH])
-            for tensor in _inside([node], [NODE_ATTRIBUTE, ATTRIBUTE_VALUE, VALUE_TENSOR], steps):
-                content = fields_of(tensor, steps)[TENSOR_CONTENT, LENGTH]  # a number alone is written otherwise
-                dims = _inside([tensor], [TENSOR_SHAPE, SHAPE_DIM], steps)
+        for piece in fields_of(data, steps)[GRAPH_NODE, LENGTH]:
+            node = fields_of(piece, steps)
+            name = text_of(node[NODE_NAME, LENGTH])
+            for tensor in _inside(node[NODE_ATTRIBUTE, LENGTH], [ATTRIBUTE_VALUE, VALUE_TENSOR], steps):
+                fields = fields_of(tensor, steps)
+                content = fields[TENSOR_CONTENT, LENGTH]  # a number alone is written otherwise
+                dims = _inside(fields[TENSOR_SHAPE, LENGTH], [SHAPE_DIM], steps)
                 shape = [size for dim in dims for size in fields_of(dim, steps)[DIM_SIZE, VARINT]]
                 if content and content[0].size != 4 * math.prod(shape):
                     raise Fault(f"is damaged: {name} has not as many weights as it says")

@@ -32,6 +32,8 @@ from pose.network import MODELS, PROTOTXT_FOLDER, STAGES, Network  # noqa: E402
 
 OPENPOSE, SMALL = MODELS["COCO", "openpose"], MODELS["COCO", "mobilenet"]
 SIDE = 368
+LAG_REACH = 2  # frames before and after, between which a speed is measured
+MISTAKE = 40  # pixels a frame that nobody moves, and that nothing lags behind
 NO_WINDOWS = {**os.environ, "DISPLAY": "", "WAYLAND_DISPLAY": ""}
 
 
@@ -100,30 +102,52 @@ def mediapipe_clip(clip: str) -> None:
     print(f"{count} frames, {seconds:.1f} s, {count / seconds:.2f} a second")
 
 
-def trembling(folder: Path) -> str:
-    """Mean change of a keypoint's speed from frame to frame, in pixels, over a clip's JSON."""
+def poses(folder: Path) -> np.ndarray | None:
+    """The strongest person of each frame of a clip's JSON, (frames, K, 3); None where there is no JSON."""
     files = sorted(folder.glob("VideoCOCO/*_json/*.json"))
-    if not files:
-        return ""
     people = [json.loads(file.read_text())["people"] for file in files]
-    poses = np.array([p[0]["pose_keypoints_2d"] if p else [0] * 54 for p in people]).reshape(-1, 18, 3)
-    seen = (poses[:-2, :, 2] > 0) & (poses[1:-1, :, 2] > 0) & (poses[2:, :, 2] > 0)
-    change = np.linalg.norm(np.diff(poses[:, :, :2], n=2, axis=0), axis=2)
-    return f"{change[seen].mean():.2f}"
+    return (
+        np.array([p[0]["pose_keypoints_2d"] if p else [0] * 54 for p in people]).reshape(-1, 18, 3) if files else None
+    )
+
+
+def trembling(clip: np.ndarray) -> float:
+    """Mean change of a keypoint's speed from frame to frame, in pixels."""
+    seen = (clip[:-2, :, 2] > 0) & (clip[1:-1, :, 2] > 0) & (clip[2:, :, 2] > 0)
+    return np.linalg.norm(np.diff(clip[:, :, :2], n=2, axis=0), axis=2)[seen].mean()
+
+
+def lag(clip: np.ndarray, raw: np.ndarray) -> float:
+    """How many frames the keypoints of a clip are late against raw ones: how far behind, along their way, by speed."""
+    speed = (raw[LAG_REACH * 2 :] - raw[: -LAG_REACH * 2])[:, :, :2] / (LAG_REACH * 2)
+    inner = slice(LAG_REACH, -LAG_REACH)
+    behind = (raw[inner] - clip[inner])[:, :, :2]
+    scores = [raw[LAG_REACH * 2 :], raw[: -LAG_REACH * 2], raw[inner], clip[inner]]
+    seen = np.all([part[:, :, 2] > 0 for part in scores], axis=0)
+    near = seen & (np.linalg.norm(behind, axis=2) < MISTAKE) & (np.linalg.norm(speed, axis=2) < MISTAKE)
+    return float((behind * speed)[near].sum() / (speed * speed)[near].sum())
 
 
 def report_clip(runs: int, work: Path) -> None:
-    table, rates = clip_commands(work), {}
+    table, rates, said = clip_commands(work), {}, {}
     for _ in range(runs):
         for name, command in table.items():
             done = subprocess.run(command, capture_output=True, text=True, env=NO_WINDOWS, check=True)
             rates.setdefault(name, []).append(float(re.search(r"([\d.]+) a second", done.stdout)[1]))
-    print("\n| example clip, 856x424 | frames a second | least – most | times the plain loop | trembling, pixels |")
-    print("|---|---|---|---|---|")
+            said[name] = done.stdout
+    raw = poses(work / "--no_smooth")
+    print(
+        "\n| example clip, 856x424 | frames a second | least – most | times plain | trembling, pixels | lag, frames |"
+    )
+    print("|---|---|---|---|---|---|")
     for name, rate in rates.items():
         ratio = statistics.median(a / b for a, b in zip(rate, rates["plain loop"], strict=True))
-        spread = f"{min(rate):.0f} – {max(rate):.0f}"
-        print(f"| {name} | {statistics.median(rate):.0f} | {spread} | {ratio:.1f} | {trembling(work / name)} |")
+        spread, clip = f"{min(rate):.0f} – {max(rate):.0f}", poses(work / name)
+        steadiness = "| |" if clip is None else f"{trembling(clip):.2f} | {lag(clip, raw):.2f} |"
+        print(f"| {name} | {statistics.median(rate):.0f} | {spread} | {ratio:.1f} | {steadiness}")
+    parts = re.findall(r"([a-z ]+) (\d+) %", said["ours"])
+    frame = 1000 / statistics.median(rates["ours"])
+    print("\nMilliseconds a frame: " + ", ".join(f"{part.strip()} {int(p) / 100 * frame:.1f}" for part, p in parts))
 
 
 def make(path: Path) -> None:
