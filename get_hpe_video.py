@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -54,7 +56,11 @@ def outputs(args, name: str) -> dict[str, Path]:
     """Where each result of a clip goes."""
     from pose.video import CODECS
 
-    stem = f"camera{name}" if name.isdecimal() else Path(name.split("?")[0] if "://" in name else name).stem
+    stem = Path(name.split("?")[0] if "://" in name else name).stem
+    if name.isdecimal():
+        stem = f"camera{name}"
+    elif "://" not in name and not Path(name).exists():  # numbered pictures, such as frame_%04d.png
+        stem = re.sub(r"[-_]?%\d*d", "", stem) or "frames"
     folder = args.output_dir / f"Video{args.mode}"
     return {
         "clip": folder / f"{stem}_skeleton_{args.mode}{CODECS[args.codec][0]}",
@@ -82,14 +88,14 @@ def main(argv: list[str] | None = None) -> int:
         try:
             if args.write_video_with_audio:
                 check_sound(name)
-            one_clip(args, network, name)
+            one_clip(args, network, name, names)
         except PoseError as error:  # one bad clip does not stop a folder of them
             failed = cli.complain(str(error))
     return failed
 
 
-def one_clip(args, network, name: str) -> None:
-    """From a clip to its results."""
+def one_clip(args, network, name: str, names: list[str]) -> None:
+    """From a clip, one of those named, to its results."""
     from pose.draw import draw_frame_info
     from pose.export import clip_json, people_to_json
     from pose.look import Follower
@@ -107,32 +113,32 @@ def one_clip(args, network, name: str) -> None:
     step = args.network_step or (1 if raw else source.network_step)
     display, clock, done = cli.can_display(args.no_display), Stopwatch(), source.first
 
-    def see(number, frame):
+    def see(t, frame):
         with clock("finding people"):
-            people = find(frame, number / source.source_fps)
-            return tracker.update(people, number / source.source_fps) if tracker else (people, None)
+            people = find(frame, t)
+            return tracker.update(people, t) if tracker else (people, None)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(hint_to_go_on(name, lambda: done))
+        stack.enter_context(hint_to_go_on(name, names, lambda: done))
         stack.enter_context(source)
         sound = source if args.write_video_with_audio else None
         sink = stack.enter_context(Sink(paths["clip"], source.fps, args.codec, sound))
         write_json = stack.enter_context(clip_json(paths["json"])) if args.write_json else None
-        plot = Plot(network.skeleton, source.source_fps) if args.write_plot else None
+        plot = Plot(network.skeleton) if args.write_plot else None
         frames = clock.waiting(progress(source, args.quiet), "reading")
-        for number, frame, people, ids in between(frames, see, step):
+        for number, t, frame, people, ids in between(frames, see, step):
             with clock("drawing"):
                 picture = drawn(args, network.skeleton, frame, people, ids)
                 if args.frame_info:
-                    draw_frame_info(picture, number, number / source.source_fps)
+                    draw_frame_info(picture, number, t)
             if plot:
                 with clock("plotting"):
-                    plot.add(number, picture, people, ids)
-            if write_json:
-                write_json(number, people_to_json(people, ids))
-            with clock("writing"):
-                sink.write(picture)
-            done = number + 1
+                    plot.add(t, picture, people, ids)
+            with cli.unbroken, clock("writing"):  # a Ctrl-C leaves clip and JSON equally long
+                if write_json:
+                    write_json(number, people_to_json(people, ids))
+                sink.write(picture, t)
+                done = number + args.frame_step
             if display and not cli.show_frame(picture, "Skeleton, q ends"):
                 break
         if not source.frames_read:
@@ -140,9 +146,9 @@ def one_clip(args, network, name: str) -> None:
         if plot:
             with clock("plotting"):
                 plot.save(paths["poses"], paths["angles"])
-    if source.ended and source.frames_read < 0.9 * len(source):
+    if source.is_cut_off:
         told = f"tells of {len(source)} frames and gave {source.frames_read}"
-        print(f"Note: {name} {told}: it is cut off or damaged.", file=sys.stderr)
+        print(f"Note: {name} {told}: it may be cut off or damaged.", file=sys.stderr)
     if not args.quiet:
         print(f"{clock.report(source.frames_read)} -> {cli.show_path(paths['clip'])}", flush=True)
         if plot and plot.note:
@@ -157,15 +163,21 @@ def drawn(args, skeleton, frame, people, ids):
 
 
 @contextlib.contextmanager
-def hint_to_go_on(name: str, next_frame):
-    """After Ctrl-C, say how to do the rest of a clip; a camera has none."""
+def hint_to_go_on(name: str, names: list[str], next_frame):
+    """After Ctrl-C, say how to do the rest of a clip, unless it is a camera's, and of the names those after it."""
     from pose.video import is_live
 
     try:
         yield
     except KeyboardInterrupt:
+        later, steps = names[names.index(name) + 1 :], []
         if not is_live(name):
-            print(f"The rest: the same command with --frame_first {next_frame()}.", file=sys.stderr)
+            which = f"--video_file {shlex.quote(name)} " if len(names) > 1 else ""
+            steps.append(f"{which}--frame_first {next_frame()}")
+        if later:
+            steps.append(f"--video_file {shlex.join(later)}")
+        if steps:
+            print(f"The rest: the same command with {', and with '.join(steps)}.", file=sys.stderr)
         raise
 
 

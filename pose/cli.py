@@ -94,7 +94,7 @@ def last_frame(text: str) -> int:
 
 
 def frame_step(text: str) -> int:
-    if frame_number(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
 
@@ -125,7 +125,10 @@ def run(main: Callable[[], int]) -> int:
     def stop(number: int, _: object) -> None:
         nonlocal stopped_by
         stopped_by = number
-        raise KeyboardInterrupt
+        if unbroken.is_on:
+            unbroken.is_over = True
+        else:
+            raise KeyboardInterrupt
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Ctrl-C, kill, a closed terminal
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
@@ -152,6 +155,24 @@ def run(main: Callable[[], int]) -> int:
         return complain(
             f"{error.filename or 'The output'}: {error.strerror or error}; check the path and its permissions."
         )
+
+
+class Unbroken:
+    """`with unbroken:` Ctrl-C and its like wait until the block is done, all of it."""
+
+    is_on = is_over = False
+
+    def __enter__(self) -> None:
+        self.is_on = True
+
+    def __exit__(self, *_: object) -> None:
+        self.is_on = False
+        if self.is_over:
+            self.is_over = False
+            raise KeyboardInterrupt
+
+
+unbroken = Unbroken()
 
 
 def stopped(by: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -42,7 +43,8 @@ def rounded(value: float) -> float | int:
 def writing(path: Path) -> Iterator[Path]:
     """Where to write, beside `path`; it takes the name `path` when the block ends well and is gone when not.
 
-    With Ctrl-C what was done is kept, as NAME-partial. PoseError where it cannot be written.
+    With Ctrl-C what was done is kept, as NAME-partial or, where that is taken, NAME-partial2 and so on. PoseError where
+    it cannot be written.
     """
     part = path.with_name(f".{os.getpid()}-{path.name}".replace("%", "_"))  # % is OpenCV's for numbered pictures
     try:
@@ -62,7 +64,10 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 def partial_name(path: Path) -> Path:
-    return path.with_name(f"{path.stem}-partial{path.suffix}")
+    """The first that is free: the part of a clip that was done before the present one is not lost."""
+    numbers = itertools.chain([""], itertools.count(2))
+    names = (path.with_name(f"{path.stem}-partial{number}{path.suffix}") for number in numbers)
+    return next(name for name in names if not name.exists())
 
 
 def replace(part: Path, path: Path) -> None:

@@ -21,14 +21,14 @@ LYING_EVERY = 1.0  # and there in the frame's other turns, for those who lie or 
 MARGIN = 0.25  # of the person's size, around the keypoints found: where the missing ones may lie
 FOLLOW_MARGIN = 0.2  # the same around the pose of a clip's last look, which has most of them
 SAME_PERSON = 0.3  # mean distance of keypoints, as a share of the person's size, up to which two poses are one person's
+PIECE = 0.15  # and so far from where it was expected may a keypoint lie that was found apart from the rest
+DOUBLE = 0.1  # and up to which they are so much one person's that one of them is enough
 TURNS = {  # of those who lie or stand on their head, and the way back
     cv2.ROTATE_90_CLOCKWISE: cv2.ROTATE_90_COUNTERCLOCKWISE,
     cv2.ROTATE_90_COUNTERCLOCKWISE: cv2.ROTATE_90_CLOCKWISE,
     cv2.ROTATE_180: cv2.ROTATE_180,
 }
 LEANS = 55  # degrees from upright, from which the network sees a person better in a turned picture
-PIECE = 0.15  # and so far from where it was expected may a keypoint lie that was found apart from the rest
-DOUBLE = 0.1  # and up to which they are so much one person's that one of them is enough
 
 
 def find_everyone(
@@ -137,8 +137,7 @@ def look_closer(
         turned = picture if turn is None else cv2.rotate(picture, turn)
         (expected,) = turn_people(person[None], turn, picture)
         again = see_again(network, turned, expected, threshold, follow)
-        if turn is not None:
-            again = turn_people(again, TURNS[turn], turned)
+        again = turn_people(again, TURNS.get(turn), turned)
         found += [pose for pose in again if all(pose_distance(pose, other) > DOUBLE for other in found)]
     return np.stack(found) if found else people[:0]
 

@@ -27,16 +27,18 @@ SIDES = {"R": ("right", "tab:orange"), "L": ("left", "tab:blue")}
 class Plot:
     """Takes a clip's drawn frames one by one, in memory that grows by the poses only."""
 
-    def __init__(self, skeleton: Skeleton, fps: float) -> None:
-        self.skeleton, self.fps = skeleton, fps
+    def __init__(self, skeleton: Skeleton) -> None:
+        self.skeleton = skeleton
         self.tiles: list[np.ndarray] = []
         self.every, self.count = 1, 0  # a tile of every so many frames is kept
         self.poses: list[tuple[float, int, np.ndarray]] = []  # seconds, who, (K, 3)
         self.note = ""
 
-    def add(self, number: int, picture: np.ndarray, people: np.ndarray, ids: list[int] | None) -> None:
-        """A frame as drawn (H, W, 3) and the people (N, K, 3) in it; without identities the strongest counts as one."""
-        t = number / self.fps
+    def add(self, t: float, picture: np.ndarray, people: np.ndarray, ids: list[int] | None) -> None:
+        """A frame of time t in seconds as drawn (H, W, 3), and the people (N, K, 3) in it.
+
+        Without identities the strongest counts as one.
+        """
         if self.count % self.every == 0:
             self.tiles.append(self.tile(picture, t))
         if len(self.tiles) == 2 * SHEET_COLUMNS * SHEET_ROWS:

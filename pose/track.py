@@ -109,16 +109,18 @@ def unflip(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -> No
 
 
 def between(
-    frames: Iterable[tuple[int, np.ndarray]], see: Callable[[int, np.ndarray], tuple[np.ndarray, list[int]]], step: int
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, list[int]]]:
-    """(number, frame, people, ids) of all frames, where `see` looks only at every step-th one and at the last.
+    frames: Iterable[tuple[int, float, np.ndarray]],
+    see: Callable[[float, np.ndarray], tuple[np.ndarray, list[int]]],
+    step: int,
+) -> Iterator[tuple[int, float, np.ndarray, np.ndarray, list[int]]]:
+    """(number, seconds, frame, people, ids) of all frames, where `see` looks only at every step-th and at the last.
 
     In the frames between two looks people are on their way from the one to the other.
     """
-    waiting: list[tuple[int, np.ndarray]] = []
+    waiting: list[tuple[int, float, np.ndarray]] = []
     before = None
-    for count, (number, frame) in enumerate(frames):
-        waiting.append((number, frame))
+    for count, item in enumerate(frames):
+        waiting.append(item)
         if count % step == 0:
             before = yield from looked_at(waiting, see, before)
             waiting = []
@@ -128,12 +130,12 @@ def between(
 
 def looked_at(waiting: list, see: Callable, before: tuple | None) -> Iterator:
     """What `between` yields for the frames that wait, of which the last one is looked at; that look is returned."""
-    number, frame = waiting[-1]
-    after = (number, *see(number, frame))
-    for other, picture in waiting[:-1]:
-        share = (other - before[0]) / (number - before[0])
-        yield (other, picture, *on_the_way(before[1:], after[1:], share))
-    yield (number, frame, *after[1:])
+    *others, (number, t, frame) = waiting
+    after = (t, *see(t, frame))
+    for other, other_t, picture in others:
+        share = (other_t - before[0]) / (t - before[0])
+        yield (other, other_t, picture, *on_the_way(before[1:], after[1:], share))
+    yield (number, t, frame, *after[1:])
     return after
 
 

@@ -27,11 +27,16 @@ USUAL_FPS = 30.0  # for sources that do not tell theirs
 CODECS = {"mp4v": (".mp4", "mp4v"), "vp9": (".webm", "VP90"), "mjpg": (".avi", "MJPG")}  # suffix, OpenCV's name
 LOOKS_A_SECOND = 15  # in a clip; the frames between are worked out
 MOST_STEPS = 4  # frames that wait for a look
+MOST_GAP = 10.0  # seconds between two frames; what tells of more does not tell the time
+OUT_OF_STEP = 1.1  # frames by which a picture may come too late or too early (FFmpeg's own bound)
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 class Source:
-    """A clip's frames: iterate for (frame number, frame). `name` is a path, a camera's number or an address."""
+    """A clip's frames: iterate for (frame number, seconds since its first, frame).
+
+    `name` is a path, a camera's number or an address.
+    """
 
     def __init__(self, name: str, first: int = 0, last: int = -1, step: int = 1, rotate: int = 0) -> None:
         self.name, self.first, self.last, self.step, self.rotate = name, first, last, step, rotate
@@ -42,6 +47,7 @@ class Source:
         self.fps_guessed = self.source_fps != told
         self.frames_told = int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT))  # a container's estimate; 0: not known
         self.frames_read, self.ended = 0, False
+        self.t = 0.0  # of the frame grabbed last
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
@@ -70,25 +76,37 @@ class Source:
         end = self.frames_told if self.last < 0 else min(self.frames_told, self.last + 1)
         return max(0, -(-(end - self.first) // self.step))
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a clip that was read to its end lasted much shorter than it told."""
+        told = self.frames_told if self.last < 0 else min(self.frames_told, self.last + 1)
+        return self.ended and self.t * self.source_fps + 1 < 0.9 * told
+
     def read(self) -> None:
-        number = -1
+        number, start = -1, 0.0
         while not self.stopping.is_set() and (self.last < 0 or number < self.last) and self.capture.grab():
             number += 1
+            told = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if number and 0 < told - start - self.t < MOST_GAP:
+                self.t = told - start
+            else:  # the first, or a source that does not tell the time, or a jump in what it tells
+                self.t += 1 / self.source_fps if number else 0
+                start = told - self.t
             if number < self.first or (number - self.first) % self.step:
                 continue
             ok, frame = self.capture.retrieve()
             if not ok:
                 continue
-            self.put((number, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
+            self.put((number, self.t, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
         self.put(None)
 
-    def put(self, item: tuple[int, np.ndarray] | None) -> None:
+    def put(self, item: tuple[int, float, np.ndarray] | None) -> None:
         while not self.stopping.is_set():
             with contextlib.suppress(queue.Full):
                 self.queue.put(item, timeout=0.1)
                 return
 
-    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
         while (item := self.queue.get()) is not None:
             self.frames_read += 1
             yield item
@@ -132,7 +150,8 @@ class Sink:
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.writer: cv2.VideoWriter | None = None
         self.failed: str | None = None
-        self.written = 0
+        self.first_t, self.written = 0.0, 0
+        self.last_picture: np.ndarray | None = None
         self.exits = contextlib.ExitStack()
 
     def __enter__(self) -> Sink:
@@ -141,28 +160,45 @@ class Sink:
         self.thread.start()
         return self
 
-    def write(self, frame: np.ndarray) -> None:
-        """Queue a frame (H, W, 3); all are of the first one's size. An odd side grows by one: codecs want even ones."""
+    def write(self, frame: np.ndarray, t: float) -> None:
+        """Queue a frame (H, W, 3) of time t in seconds; all are of the first one's size.
+
+        Frames lie evenly in the clip that is written: where the source has too few or too many of them for that, some
+        are repeated or left out. An odd side grows by one pixel: codecs want even ones.
+        """
         if self.failed:
             raise PoseError(self.failed)
-        self.queue.put(frame)
+        self.queue.put((frame, t))
 
     def drain(self) -> None:
-        while (frame := self.queue.get()) is not None:
+        while (item := self.queue.get()) is not None:
             if self.failed:
                 continue  # so that nobody waits for room in the queue
+            frame, t = item
             h, w = frame.shape[:2]
             if w % 2 or h % 2:
                 frame = cv2.copyMakeBorder(frame, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
             if self.writer is None:
-                size_wh = frame.shape[1], frame.shape[0]
-                self.writer = open_writer(self.part, self.codec, self.fps, size_wh)
-                if not self.writer.isOpened():
-                    size = f"{size_wh[0]}x{size_wh[1]}, {self.fps:g} fps"
-                    self.failed = f"OpenCV cannot write {self.path} ({size}); try another --frame_step."
-                    continue
-            self.writer.write(frame)
+                self.open((frame.shape[1], frame.shape[0]))
+                self.first_t = t
+            if not self.failed:
+                self.place(frame, (t - self.first_t) * self.fps)
+
+    def open(self, size_wh: tuple[int, int]) -> None:
+        self.writer = open_writer(self.part, self.codec, self.fps, size_wh)
+        if not self.writer.isOpened():
+            size = f"{size_wh[0]}x{size_wh[1]}, {self.fps:g} fps"
+            self.failed = f"OpenCV cannot write {self.path} ({size}); try another --frame_step."
+
+    def place(self, picture: np.ndarray, place: float) -> None:
+        """Write a picture whose place, counted in pictures, is this one."""
+        while place - self.written > OUT_OF_STEP and self.last_picture is not None:
+            self.writer.write(self.last_picture)
             self.written += 1
+        if self.written - place < OUT_OF_STEP:
+            self.writer.write(picture)
+            self.written += 1
+        self.last_picture = picture
 
     def __exit__(self, *error: object) -> None:
         self.queue.put(None)
@@ -173,7 +209,7 @@ class Sink:
             if count_frames(self.part) != self.written:
                 self.failed = f"{self.path} could not be written whole; is the disk full? Choose another --output_dir."
             elif self.sound_of:
-                self.failed = add_sound(self.part, self.sound_of)
+                self.failed = add_sound(self.part, self.sound_of, self.first_t, self.written / self.fps)
         failure = PoseError(self.failed) if self.failed and error[0] is None else None
         self.exits.__exit__(*((PoseError, failure, None) if failure else error))
         if failure:
@@ -203,10 +239,9 @@ def check_sound(name: str) -> None:
         raise PoseError(f"--write_video_with_audio takes a clip in a file, which {name} is not; leave it out.")
 
 
-def add_sound(clip: Path, source: Source) -> str | None:
-    """Give a clip the sound of the source's frames that it shows, if there is any; what went wrong, or None."""
+def add_sound(clip: Path, source: Source, start: float, seconds: float) -> str | None:
+    """Give a clip so many seconds of the source's sound, if there is any; what went wrong, or None."""
     heard = clip.with_name(f".sound{clip.name}")
-    start, seconds = source.first / source.source_fps, source.frames_read / source.fps
     sound = ["-ss", str(start), "-t", str(seconds), "-i", source.name]
     command = ["ffmpeg", "-v", "error", "-y", "-i", str(clip), *sound, "-map", "0:v", "-map", "1:a?", "-c:v", "copy"]
     done = subprocess.run([*command, str(heard)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -1,5 +1,7 @@
+import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,24 @@ def test_a_display_that_answers(monkeypatch):
         monkeypatch.setattr("sys.platform", "linux")
         monkeypatch.setenv("DISPLAY", display)
         assert not cli.can_display(no_display=True)
+
+
+def test_what_must_not_be_broken_is_finished_before_a_ctrl_c_counts():
+    done = []
+
+    def main():
+        with cli.unbroken:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+            done.append("whole")
+        done.append("never")
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert cli.run(main) == 130
+        assert cli.run(lambda: os.kill(os.getpid(), signal.SIGINT)) == 130  # again at once
+        with cli.unbroken:
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["whole"]

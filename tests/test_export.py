@@ -44,6 +44,15 @@ def test_what_ctrl_c_stops_is_kept_under_another_name(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["clip-partial.mp4"]
 
 
+def test_what_an_earlier_ctrl_c_left_is_kept(tmp_path):
+    for text in ("first", "second", "third"):
+        with pytest.raises(KeyboardInterrupt), export.writing(tmp_path / "clip.mp4") as part:
+            part.write_text(text)
+            raise KeyboardInterrupt
+    for number, text in (("", "first"), ("2", "second"), ("3", "third")):
+        assert (tmp_path / f"clip-partial{number}.mp4").read_text() == text
+
+
 def test_what_ctrl_c_stops_before_anything_was_done_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt), export.clip_json(tmp_path / "walk_json"):
         raise KeyboardInterrupt

@@ -15,9 +15,9 @@ def grey(level):
 
 @pytest.mark.parametrize(("frames", "rows", "last"), [(1, 1, 0), (5, 2, 4), (12, 3, 11), (300, 3, 288)])
 def test_the_sheet_spreads_over_the_clip(frames, rows, last):
-    plot = Plot(COCO, fps=30)
+    plot = Plot(COCO)
     for number in range(frames):
-        plot.add(number, grey(number * 200 // 300), NOBODY, [])
+        plot.add(number / 30, grey(number * 200 // 300), NOBODY, [])
     sheet = plot.sheet()
     assert sheet.shape == (rows * 270, 4 * 480, 3)
     levels = [sheet[270 * (n // 4) + 200, 480 * (n % 4) + 240, 0] for n in range(4 * rows)]
@@ -42,11 +42,11 @@ def test_angles(corner, degrees):
 
 def test_angles_of_whoever_is_seen_longest(tmp_path):
     pytest.importorskip("matplotlib")
-    plot = Plot(COCO, fps=30)
+    plot = Plot(COCO)
     person = np.column_stack([standing("COCO"), np.ones(18)]).astype(np.float32)
     for number in range(20):
         people, ids = (np.stack([person, person]), [3, 5]) if number < 5 else (person[None], [5])
-        plot.add(number, grey(0), people, ids)
+        plot.add(number / 30, grey(0), people, ids)
     plot.save(tmp_path / "poses.jpg", tmp_path / "angles ü.png")
     picture = cv2.imdecode(np.fromfile(tmp_path / "angles ü.png", np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape[1] == 1200
@@ -55,7 +55,7 @@ def test_angles_of_whoever_is_seen_longest(tmp_path):
 
 
 def test_nobody_is_said(tmp_path, monkeypatch):
-    plot = Plot(COCO, fps=30)
+    plot = Plot(COCO)
     plot.add(0, grey(9), NOBODY, None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     plot.save(tmp_path / "poses.jpg", tmp_path / "angles.png")

@@ -17,6 +17,7 @@ import truth
 from made import painted_figures, seeing_weights, write_caffemodel
 from test_video import make_clip
 
+import get_hpe_video
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
@@ -214,7 +215,8 @@ def make_mistakes(folder):
         (IMAGE, "--image_file photo.png --device gpu", 1, "--device cpu"),
         (IMAGE, "--image_file photo.png --output_dir text.jpg", 1, "Cannot write"),
         (VIDEO, "--mode BODY_25", 2, "BODY_25"),
-        (VIDEO, "--frame_step 0", 2, "frame_step"),
+        (VIDEO, "--frame_step 0", 2, "whole number from 1"),
+        (VIDEO, "--frame_step 1.5", 2, "whole number from 1"),
         (VIDEO, "--frame_first 9 --frame_last 3", 2, "frame_last"),
         (VIDEO, "--frame_rotate 45", 2, "frame_rotate"),
         (VIDEO, "--video_file none.mp4", 1, "none.mp4 is not there"),
@@ -294,13 +296,22 @@ def test_a_clip_with_made_weights(run, tmp_path, seeing_models):
 
 
 @needs_small
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_leaves_what_was_done(tmp_path, number, code):
-    command = [sys.executable, VIDEO, "--output_dir", tmp_path, "--write_json", "--no_display"]
+@pytest.mark.parametrize(("number", "code", "step"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)])
+def test_ctrl_c_leaves_what_was_done(tmp_path, number, code, step):
+    command = [
+        sys.executable,
+        VIDEO,
+        "--output_dir",
+        tmp_path,
+        "--write_json",
+        "--no_display",
+        "--frame_step",
+        str(step),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     folder = tmp_path / "VideoCOCO"
     deadline = time.monotonic() + 60
-    while not list(folder.glob(".*_json/*_000000000005_*")) and time.monotonic() < deadline:
+    while not list(folder.glob(".*_json/*_000000000006_*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
@@ -311,9 +322,9 @@ def test_ctrl_c_leaves_what_was_done(tmp_path, number, code):
         "example_video1_skeleton_COCO-partial.mp4",
     ]
     frames, _ = frames_of(folder / "example_video1_skeleton_COCO-partial.mp4")
-    assert abs(len(frames) - len(list((folder / "example_video1_json-partial").iterdir()))) <= 1
-    assert len(frames) >= 5
-    assert f"--frame_first {len(frames)}" in said
+    assert len(frames) == len(list((folder / "example_video1_json-partial").iterdir()))
+    assert len(frames) >= 4
+    assert f"--frame_first {len(frames) * step}." in said
 
 
 @needs_small
@@ -360,7 +371,23 @@ def test_numbered_pictures_are_a_clip(run, tmp_path):
     done = run(VIDEO, "--network", "mobilenet", "--video_file", "frame_%04d.png")
     assert done.returncode == 0, done.stderr
     (clip,) = (tmp_path / "Output" / "VideoCOCO").iterdir()
+    assert clip.name == "frame_skeleton_COCO.mp4"
     assert len(frames_of(clip)[0]) == 5
+
+
+def test_the_rest_after_a_ctrl_c_is_that_of_the_clip_and_those_after_it(capsys):
+    def hint(name, *names):
+        with pytest.raises(KeyboardInterrupt), get_hpe_video.hint_to_go_on(name, [*names], lambda: 7):
+            raise KeyboardInterrupt
+        return capsys.readouterr().err.strip().removeprefix("The rest: the same command with ")
+
+    assert hint("b.mp4", "b.mp4") == "--frame_first 7."
+    several = ["a.mp4", "my b.mp4", "c.mp4", "d.mp4"]
+    expected = "--video_file 'my b.mp4' --frame_first 7, and with --video_file c.mp4 d.mp4."
+    assert hint("my b.mp4", *several) == expected
+    assert hint("d.mp4", *several) == "--video_file d.mp4 --frame_first 7."
+    assert hint("0", "0") == ""
+    assert hint("0", "0", "c.mp4") == "--video_file c.mp4."
 
 
 @needs_small

@@ -150,20 +150,20 @@ def looks(people_at, step, count):
     """What `between` yields over frames that are their own numbers, and which of them were looked at."""
     seen = []
 
-    def see(number, frame):
-        assert frame == number
-        seen.append(number)
-        return people_at(number)
+    def see(t, frame):
+        assert frame == pytest.approx(30 * t)
+        seen.append(frame)
+        return people_at(frame)
 
-    return list(between(((n, n) for n in range(count)), see, step)), seen
+    return list(between(((n, n / 30, n) for n in range(count)), see, step)), seen
 
 
 def test_people_between_two_looks_are_on_their_way():
     frames, seen = looks(lambda n: (person_at(10 * n)[None], [7]), step=3, count=8)
     assert seen == [0, 3, 6, 7]  # every third, and the last
     assert [number for number, *_ in frames] == list(range(8))
-    for number, frame, people, ids in frames:
-        assert frame == number
+    for number, t, frame, people, ids in frames:
+        assert frame == number == pytest.approx(30 * t)
         assert ids == [7]
         assert np.abs(people[0] - person_at(10 * number)).max() < 1e-3
 
@@ -175,8 +175,8 @@ def test_who_is_seen_in_one_of_two_looks_is_there_half_the_way():
         return (np.stack([a, b]), [0, 1]) if number >= 4 else (a[None], [0])
 
     frames, _ = looks(comes_and_goes, step=4, count=9)
-    assert [len(people) for _, _, people, _ in frames] == [1, 1, 2, 2, 2, 2, 2, 2, 2]
-    wrist = [people[1, 4, 2] > 0 for _, _, people, _ in frames[4:]]
+    assert [len(people) for *_, people, _ in frames] == [1, 1, 2, 2, 2, 2, 2, 2, 2]
+    wrist = [people[1, 4, 2] > 0 for *_, people, _ in frames[4:]]
     assert wrist == [False, False, True, True, True]
     assert looks(comes_and_goes, step=1, count=0) == ([], [])
 

@@ -22,7 +22,7 @@ def make_clip(path, frames=10, fps=25.0, size_wh=(64, 48), codec="mp4v"):
 
 def read(name, **options):
     with Source(name, **options) as source:
-        return [(number, frame.mean() / 20) for number, frame in source]
+        return [(number, frame.mean() / 20) for number, _, frame in source]
 
 
 def cut_off(path):
@@ -49,10 +49,76 @@ def test_first_last_step(clip):
     assert source.fps == pytest.approx(25 / 3)
 
 
+class Times:
+    """Stands in for a capture whose frames come at these seconds."""
+
+    def __init__(self, times, told):
+        self.times, self.told, self.at = times, told, -1
+
+    def grab(self):
+        self.at += 1
+        return self.at < len(self.times)
+
+    def retrieve(self):
+        return True, np.full((48, 64, 3), self.at, np.uint8)
+
+    def get(self, what):
+        return {cv2.CAP_PROP_FPS: 25, cv2.CAP_PROP_FRAME_COUNT: self.told}.get(what) or 1000 * self.times[self.at]
+
+    def release(self):
+        pass
+
+
+def times_of(monkeypatch, times, told=0, **options):
+    monkeypatch.setattr("pose.video.open_capture", lambda _: Times(times, told))
+    with Source("clip.mkv", **options) as source:
+        return [round(t, 3) for _, t, _ in source], source
+
+
+@pytest.mark.parametrize(
+    ("told", "right"),
+    [
+        ([0, 0.033, 0.2, 0.24], [0, 0.033, 0.2, 0.24]),  # a variable rate
+        ([1.4, 1.44, 1.5], [0, 0.04, 0.1]),  # MPEG-TS
+        ([0, 0, 0, 0], [0, 0.04, 0.08, 0.12]),  # a source that does not tell
+        ([0, 0.04, 9999, 9999.05], [0, 0.04, 0.08, 0.13]),  # a jump
+        ([5, 5.04, 0, 0.04], [0, 0.04, 0.08, 0.12]),  # and one back
+    ],
+)
+def test_when_frames_are_shown(monkeypatch, told, right):
+    assert times_of(monkeypatch, told)[0] == pytest.approx(right)
+    assert times_of(monkeypatch, told, first=1, step=2)[0] == pytest.approx(right[1::2])
+
+
+def test_a_clip_is_cut_off_if_it_ends_early_not_if_its_rate_varies(monkeypatch):
+    assert times_of(monkeypatch, [0, 0.04, 0.08], told=20)[1].is_cut_off
+    assert not times_of(monkeypatch, [0, 0.04, 0.76], told=20)[1].is_cut_off
+    assert not times_of(monkeypatch, [0, 0.04, 0.08], told=20, last=2)[1].is_cut_off
+
+
+def written(path, times):
+    """Which of the frames, grey 20·n at these seconds, an even clip of 25 a second shows."""
+    with Sink(path, 25) as sink:
+        for n, t in enumerate(times):
+            sink.write(np.full((48, 64, 3), 20 * n, np.uint8), t)
+    return [round(grey) for _, grey in read(str(path))]
+
+
+def test_an_even_clip_of_uneven_frames_lasts_as_long(tmp_path):
+    even = [n / 25 for n in range(12)]
+    assert written(tmp_path / "even.mp4", [t + 7 for t in even]) == list(range(12))
+    trembling = [t + (0.02 if n % 2 else 0) for n, t in enumerate(even)]
+    assert written(tmp_path / "trembling.mp4", trembling) == list(range(12))
+    gap = [0, 0.04, 0.08, 0.28, 0.32]
+    assert written(tmp_path / "gap.mp4", gap) == [0, 1, 2, 2, 2, 2, 3, 4]
+    dense = [n / 100 for n in range(12)]
+    assert written(tmp_path / "dense.mp4", dense) == [0, 1, 4, 8]
+
+
 def test_rotate(clip):
     for turn, shape in ((0, (48, 64)), (90, (64, 48)), (180, (48, 64)), (270, (64, 48))):
         with Source(clip, rotate=turn) as source:
-            assert next(iter(source))[1].shape[:2] == shape
+            assert next(iter(source))[2].shape[:2] == shape
 
 
 def test_leaving_early_ends_the_reader(clip):
@@ -83,7 +149,7 @@ def test_what_is_written_has_the_same_frames_rate_and_size(tmp_path, fps, size_w
     path = tmp_path / "out" / "clip ü.mp4"
     with Sink(path, fps) as sink:
         for n in range(12):
-            sink.write(np.full((size_wh[1], size_wh[0], 3), 20 * n, np.uint8))
+            sink.write(np.full((size_wh[1], size_wh[0], 3), 20 * n, np.uint8), n / fps)
     capture = cv2.VideoCapture(str(path))
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, abs=0.002)
     frames = []
@@ -99,7 +165,7 @@ def test_an_error_leaves_no_clip_and_the_old_one_as_it_was(tmp_path):
     path = tmp_path / "clip.mp4"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), Sink(path, 25) as sink:
-        sink.write(np.zeros((48, 64, 3), np.uint8))
+        sink.write(np.zeros((48, 64, 3), np.uint8), 0.0)
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -108,8 +174,8 @@ def test_an_error_leaves_no_clip_and_the_old_one_as_it_was(tmp_path):
 def test_ctrl_c_leaves_a_clip_of_what_was_done(tmp_path):
     path = tmp_path / "clip.mp4"
     with pytest.raises(KeyboardInterrupt), Sink(path, 25) as sink:
-        for _ in range(7):
-            sink.write(np.zeros((48, 64, 3), np.uint8))
+        for n in range(7):
+            sink.write(np.zeros((48, 64, 3), np.uint8), n / 25)
         raise KeyboardInterrupt
     assert [p.name for p in tmp_path.iterdir()] == ["clip-partial.mp4"]
     assert len(read(str(tmp_path / "clip-partial.mp4"))) == 7
@@ -118,7 +184,7 @@ def test_ctrl_c_leaves_a_clip_of_what_was_done(tmp_path):
 @pytest.mark.parametrize("name", ["50%.mp4", "a%04d.mp4", "q?x.mp4"])
 def test_names_that_mean_something_elsewhere(tmp_path, name):
     with Sink(tmp_path / name, 25) as sink:
-        sink.write(np.zeros((48, 64, 3), np.uint8))
+        sink.write(np.zeros((48, 64, 3), np.uint8), 0.0)
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
@@ -146,7 +212,7 @@ def test_a_clip_that_did_not_arrive_whole_is_no_clip(tmp_path, monkeypatch):
 
     monkeypatch.setattr(cv2, "VideoWriter", FullDisk)
     with pytest.raises(PoseError, match="disk full"), Sink(path, 25) as sink:
-        sink.write(np.zeros((48, 64, 3), np.uint8))
+        sink.write(np.zeros((48, 64, 3), np.uint8), 0.0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +220,7 @@ def test_what_opencv_cannot_write_is_one_sentence(tmp_path):
     path = tmp_path / "clip.mp4"
     with pytest.raises(PoseError, match="cannot write"), Sink(path, -1) as sink:
         for _ in range(100):
-            sink.write(np.zeros((48, 64, 3), np.uint8))
+            sink.write(np.zeros((48, 64, 3), np.uint8), 0.0)
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == 1
 
@@ -195,8 +261,8 @@ def test_sound_that_ffmpeg_cannot_add_is_one_sentence_and_leaves_nothing(clip, t
         Source(clip) as source,
         Sink(out, 25, sound_of=source) as sink,
     ):
-        for _, frame in source:
-            sink.write(frame)
+        for _, t, frame in source:
+            sink.write(frame, t)
     assert list(out.parent.iterdir()) == []
 
 
