@@ -1,8 +1,9 @@
-"""Makes weights for OpenPose's networks, as the real 200 MB cannot be in a repository: any weights, or seeing ones.
+"""Makes weights for the networks, as OpenPose's real 200 MB cannot be in a repository: any weights, or seeing ones.
 
     write_caffemodel(path, random_weights(layer_shapes("COCO")))     full size, right names, any values: it runs
     write_caffemodel(path, seeing_weights("MPI"))                    full size, and it finds painted figures:
     picture, keypoints = painted_figure("MPI", (640, 480))           feed it this, and expect these keypoints
+    graph(weights of graph_shapes())                                 a TensorFlow graph as the small network's, thin
 
 The seeing network knows a colour for each keypoint and each limb. The colours lie on a sphere about grey in BGR space,
 so none lies between others: no mixture of colours, as scaling and compressing a picture give along its edges, is taken
