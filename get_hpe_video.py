@@ -43,23 +43,23 @@ def parse(argv: list[str] | None):
 
 def clips(names: list[str]) -> list[str]:
     """Cameras, addresses and numbered pictures as they are; the clips that paths, folders and patterns name."""
-    from pose.video import is_live
+    from pose.video import is_live, is_numbered
 
     found = []
     for name in names:
-        special = is_live(name) or ("%" in name and not Path(name).exists())
+        special = is_live(name) or is_numbered(name)
         found += [name] if special else map(str, cli.find_files([name], CLIP_SUFFIXES, "--video_file"))
     return list(dict.fromkeys(found))
 
 
 def outputs(args, name: str) -> dict[str, Path]:
     """Where each result of a clip goes."""
-    from pose.video import CODECS
+    from pose.video import CODECS, is_numbered
 
     stem = Path(name.split("?")[0] if "://" in name else name).stem
     if name.isdecimal():
         stem = f"camera{name}"
-    elif "://" not in name and not Path(name).exists():  # numbered pictures, such as frame_%04d.png
+    elif is_numbered(name):
         stem = re.sub(r"[-_]?%\d*d", "", stem) or "frames"
     folder = args.output_dir / f"Video{args.mode}"
     return {

@@ -24,7 +24,7 @@ from .protobuf import (
     FIXED32,
     FIXED64,
     LENGTH,
-    MOST_STEPS,
+    MOST_VARINTS,
     VARINT,
     Fault,
     errors_of,
@@ -225,7 +225,7 @@ def _blob_name(stage: int, branch: str) -> str:
 
 def read_weights(data: np.ndarray, path: Path) -> dict[str, list[Blob]]:
     """The blobs of each layer that has some, by its name, as views of the mapped file."""
-    steps, blobs = iter(range(MOST_STEPS)), {}
+    steps, blobs = iter(range(MOST_VARINTS)), {}
     with errors_of(path):
         net = fields_of(data, steps)
         for layer in net[NET_LAYER, LENGTH]:

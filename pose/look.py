@@ -7,6 +7,7 @@ need no second look. People whom the closer look does not find again were none.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -21,8 +22,8 @@ LYING_EVERY = 1.0  # and there in the frame's other turns, for those who lie or 
 MARGIN = 0.25  # of the person's size, around the keypoints found: where the missing ones may lie
 FOLLOW_MARGIN = 0.2  # the same around the pose of a clip's last look, which has most of them
 SAME_PERSON = 0.3  # mean distance of keypoints, as a share of the person's size, up to which two poses are one person's
-PIECE = 0.15  # and so far from where it was expected may a keypoint lie that was found apart from the rest
 DOUBLE = 0.1  # and up to which they are so much one person's that one of them is enough
+PIECE = 0.15  # in sizes too: how far from where it was expected a keypoint may lie that was found apart from the rest
 TURNS = {  # of those who lie or stand on their head, and the way back
     cv2.ROTATE_90_CLOCKWISE: cv2.ROTATE_90_COUNTERCLOCKWISE,
     cv2.ROTATE_90_COUNTERCLOCKWISE: cv2.ROTATE_90_CLOCKWISE,
@@ -35,15 +36,21 @@ def find_everyone(
     network: Network, picture: np.ndarray, threshold: float = 0.1, number_people_max: int = -1
 ) -> np.ndarray:
     """People (N, K, 3) in a picture (H, W, 3), strongest first; where nobody stands upright, those who lie."""
-    people = find_upright(network, picture, threshold, number_people_max)
-    if len(people):
-        return people
-    for turn in TURNS:
-        other = cv2.rotate(picture, turn)
-        found = find_upright(network, other, threshold, number_people_max)
-        if sum(map(strength, found)) > sum(map(strength, people)):
-            people = turn_people(found, TURNS[turn], other)
-    return people
+
+    def find(picture: np.ndarray) -> np.ndarray:
+        return find_upright(network, picture, threshold, number_people_max)
+
+    people = find(picture)
+    return people if len(people) else find_lying(picture, find)
+
+
+def find_lying(picture: np.ndarray, find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The people (N, K, 3) that `find` finds in that turn of a picture (H, W, 3) which shows most of them."""
+    found = []
+    for turn, back in TURNS.items():
+        turned = cv2.rotate(picture, turn)
+        found.append(turn_people(find(turned), back, turned))
+    return max(found, key=lambda people: sum(map(strength, people)))
 
 
 def turn_people(people: np.ndarray, turn: int | None, picture: np.ndarray) -> np.ndarray:
@@ -98,7 +105,7 @@ class Follower:
         if is_lost or t - self.whole_at >= (WHOLE_EVERY if len(people) else NOBODY_EVERY):
             people, self.whole_at = np.concatenate([people, self.newcomers(picture, people)]), t
         if not len(people) and t - self.turns_at >= LYING_EVERY:
-            people, self.turns_at = self.lying(picture), t
+            people, self.turns_at = find_lying(picture, lambda turned: self.newcomers(turned, people)), t
         people = strongest_first(people, self.number_people_max)
         self.people = people.copy()
         for person in self.people:  # what is hidden now is remembered, so that the next box holds it
@@ -113,14 +120,6 @@ class Follower:
         people = find_people(maps, self.network.skeleton, self.threshold, self.number_people_max)
         new = [all(pose_distance(person, other) > SAME_PERSON for other in known) for person in people]
         return look_closer(self.network, picture, people[np.array(new, bool)], self.threshold, follow=True)
-
-    def lying(self, picture: np.ndarray) -> np.ndarray:
-        """People (N, K, 3) whom the turn of the frame shows that shows most."""
-        found = []
-        for turn, back in TURNS.items():
-            turned = cv2.rotate(picture, turn)
-            found.append(turn_people(self.newcomers(turned, self.people[:0]), back, turned))
-        return max(found, key=lambda people: sum(map(strength, people)))
 
 
 def look_closer(

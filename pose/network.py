@@ -32,7 +32,7 @@ class Model:
     name: str
     skeleton: Skeleton
     weights: str  # below the model folder
-    prototxt: str | None  # below this package; None: the weights hold the graph
+    prototxt: str | None  # below this package; None: a TensorFlow graph, for tensorflow.py
     scale: float  # the network sees scale · (value − mean), blue, green, red
     mean: float
     licence: str
@@ -133,7 +133,10 @@ def choose_device(device: str) -> tuple[int, int, str]:
 
 
 def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn.Net:
-    """The network in OpenCV's hands, with Caffe's importer where it has one, else as ONNX."""
+    """The network in OpenCV's hands: OpenPose's by Caffe's importer where it has one, else as ONNX.
+
+    PoseError where the files are not there or OpenCV cannot read them.
+    """
     path = model_folder / model.weights
     try:
         if model.prototxt is None:

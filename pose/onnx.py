@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 
-from .maps import STRIDE
 from .protobuf import field
 
 # Versions that OpenCV 4.8 to 5.0 and onnxruntime know, and the types of a tensor and of attributes.
@@ -16,11 +15,11 @@ INPUT, OUTPUT = "image", "net_output"
 def model(graph: list, channels: int, side: int | None = None) -> np.ndarray:
     """A whole file, uint8: the nodes and tensors of a graph that takes INPUT, a picture, to OUTPUT.
 
-    side: of a square picture, written down as the size, though OpenCV takes any; None: height and width are free.
+    side: of a square picture, written down as its size, though OpenCV takes any; None: height and width are free.
     """
     graph = [*field(2, "pose"), *graph]
     graph += field(11, *_end(INPUT, [1, 3, *([side] * 2 if side else ["height", "width"])]))
-    graph += field(12, *_end(OUTPUT, [1, channels, *([side // STRIDE] * 2 if side else ["rows", "columns"])]))
+    graph += field(12, *_end(OUTPUT, [1, channels, "rows", "columns"]))
     pieces = [*field(1, IR_VERSION), *field(8, *field(1, ""), *field(2, OPSET)), *field(7, *graph)]
     return np.concatenate([np.frombuffer(piece, np.uint8) for piece in pieces if len(piece)])
 

@@ -16,7 +16,7 @@ import numpy as np
 from pose import PoseError
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # protobuf's wire types
-MOST_STEPS = 100_000  # through a file, so that none can hang us; OpenPose's snapshots take some 5,000
+MOST_VARINTS = 100_000  # through a file, so that none can hang us; OpenPose's snapshots take some 5,000
 MOST_LETTERS = 200  # of a fault, into which a broken file may have put anything
 FETCH = "fetch it again with ./getModels.sh"
 WEB_PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")  # how a server's excuse saved as a model begins
@@ -52,7 +52,7 @@ def open_weights(path: Path) -> np.ndarray:
             raise Fault("is a web page and no network")
         if start.startswith(LFS_POINTER):
             raise Fault("is a Git LFS pointer and not the network itself")
-        fields_of(data, iter(range(MOST_STEPS)))
+        fields_of(data, iter(range(MOST_VARINTS)))
     return data
 
 

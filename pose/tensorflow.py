@@ -17,12 +17,12 @@ import numpy as np
 
 from . import onnx
 from .onnx import INPUT, OUTPUT
-from .protobuf import LENGTH, MOST_STEPS, VARINT, Fault, errors_of, fields_of, open_weights, text_of
+from .protobuf import LENGTH, MOST_VARINTS, VARINT, Fault, errors_of, fields_of, open_weights, text_of
 
 STRIDES = {2: 2, 4: 2}  # of MobileNet's layers; the others' is 1
 FEATURES = (3, 7, 11)  # the layers whose results the stages see
 STAGE_LAYERS = 5
-SIDE = 368  # any: without one OpenCV 4 guesses, and wrongly where results are added
+WRITTEN_SIDE = 368  # any: without one OpenCV 4 guesses, and wrongly where results are added
 
 # The numbers of those fields of TensorFlow's graph, node_def, attr_value and tensor.proto that matter.
 GRAPH_NODE, NODE_NAME, NODE_ATTRIBUTE, ATTRIBUTE_VALUE, VALUE_TENSOR = 1, 1, 5, 2, 8
@@ -52,7 +52,7 @@ def onnx_model(path: Path, stages: int) -> np.ndarray:
                     result = [graph.layer(name, result, relu=layer < STAGE_LAYERS)]
                 (said[branch],) = result
         graph.beside(OUTPUT, [said["L2"], said["L1"]])
-        return onnx.model(graph.pieces, graph.channels[OUTPUT], SIDE)
+        return onnx.model(graph.pieces, graph.channels[OUTPUT], WRITTEN_SIDE)
 
 
 class Graph:
@@ -135,7 +135,7 @@ class Graph:
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The graph's float32 constants by name: convolutions' (height, width, in, out), biases' (out,)."""
-    steps, weights = iter(range(MOST_STEPS)), {}
+    steps, weights = iter(range(MOST_VARINTS)), {}
     data = open_weights(path)
     with errors_of(path):
         for piece in fields_of(data, steps)[GRAPH_NODE, LENGTH]:

@@ -46,6 +46,7 @@ class Source:
         self.fps = self.source_fps / step
         self.fps_guessed = self.source_fps != told
         self.frames_told = int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT))  # a container's estimate; 0: not known
+        self.end = self.frames_told if last < 0 else min(self.frames_told, last + 1)
         self.frames_read, self.ended = 0, False
         self.t = 0.0  # of the frame grabbed last
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
@@ -71,16 +72,12 @@ class Source:
 
     def __len__(self) -> int:
         """How many frames to expect; 0 where the source does not tell."""
-        if self.frames_told <= 0:
-            return 0
-        end = self.frames_told if self.last < 0 else min(self.frames_told, self.last + 1)
-        return max(0, -(-(end - self.first) // self.step))
+        return max(0, -(-(self.end - self.first) // self.step))
 
     @property
     def is_cut_off(self) -> bool:
         """Whether a clip that was read to its end lasted much shorter than it told."""
-        told = self.frames_told if self.last < 0 else min(self.frames_told, self.last + 1)
-        return self.ended and self.t * self.source_fps + 1 < 0.9 * told
+        return self.ended and self.t * self.source_fps + 1 < 0.9 * self.end
 
     def read(self) -> None:
         number, start = -1, 0.0
@@ -116,6 +113,11 @@ class Source:
 def is_live(name: str) -> bool:
     """Whether a source's name is a camera's number or an address, not a path."""
     return name.isdecimal() or "://" in name
+
+
+def is_numbered(name: str) -> bool:
+    """Whether a source's name stands for numbered pictures, such as frame_%04d.png."""
+    return not is_live(name) and "%" in name and not Path(name).exists()
 
 
 def open_capture(name: str) -> cv2.VideoCapture:

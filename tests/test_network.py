@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose import PoseError, caffe
+from pose import PoseError, caffe, tensorflow
 from pose.cli import PROJECT
 from pose.maps import fit
 from pose.network import MODELS, Network, choose_device, choose_model, load, read_onnx, usual_size
@@ -218,6 +218,19 @@ def test_opencl_gives_equal_maps_where_a_device_is_allowed():
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
     on_cpu = Network(SMALL, PROJECT / "pose", net_wh=(96, 96))(picture)
     assert np.abs(network(picture).values - on_cpu.values).max() < 1e-3
+
+
+@needs_small
+@pytest.mark.parametrize("stages", [1, 2, 4, 6])
+def test_stages_of_the_small_network(stages):
+    """test_tensorflow.py says that these stages are right; here, that it is them which the network runs."""
+    picture = cv2.resize(cv2.imread(str(PROJECT / "Input" / "example_image1.png")), (96, 96))
+    values = Network(SMALL, PROJECT / "pose", net_wh=(96, 96), stages=stages)(picture).values
+    assert values.shape == (57, 12, 12)
+    assert values[:18].max() > 0.1
+    net = cv2.dnn.readNetFromONNX(tensorflow.onnx_model(PROJECT / "pose" / SMALL.weights, stages))
+    net.setInput(cv2.dnn.blobFromImage(picture))
+    assert np.abs(net.forward()[0] - values).max() < 1e-4
 
 
 def test_only_the_small_network_looks_larger():
