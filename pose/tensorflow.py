@@ -21,12 +21,13 @@ from .protobuf import LENGTH, MOST_VARINTS, VARINT, Fault, errors_of, fields_of,
 
 STRIDES = {2: 2, 4: 2}  # of MobileNet's layers; the others' is 1
 FEATURES = (3, 7, 11)  # the layers whose results the stages see
-STAGE_LAYERS = 5
+STAGE_KERNELS = (3, 3, 3, 1, 1)  # sides of a stage's layers' depthwise convolutions; MobileNet's are 3 as well
 WRITTEN_SIDE = 368  # any: without one OpenCV 4 guesses, and wrongly where results are added
 
 # The numbers of those fields of TensorFlow's graph, node_def, attr_value and tensor.proto that matter.
 GRAPH_NODE, NODE_NAME, NODE_ATTRIBUTE, ATTRIBUTE_VALUE, VALUE_TENSOR = 1, 1, 5, 2, 8
-TENSOR_SHAPE, TENSOR_CONTENT, SHAPE_DIM, DIM_SIZE = 2, 4, 2, 1
+TENSOR_TYPE, TENSOR_SHAPE, TENSOR_CONTENT, SHAPE_DIM, DIM_SIZE = 1, 2, 4, 2, 1
+FLOAT = 1  # DT_FLOAT of types.proto
 
 
 def onnx_model(path: Path, stages: int) -> np.ndarray:
@@ -39,7 +40,7 @@ def onnx_model(path: Path, stages: int) -> np.ndarray:
         graph = Graph(weights)
         result, results = graph.first_layer("MobilenetV1/Conv2d_0"), {}
         for layer in range(1, FEATURES[-1] + 1):
-            result = results[layer] = graph.layer(f"MobilenetV1/Conv2d_{layer}", [result], STRIDES.get(layer, 1))
+            result = results[layer] = graph.layer(f"MobilenetV1/Conv2d_{layer}", [result], stride=STRIDES.get(layer, 1))
         first, *others = (results[layer] for layer in FEATURES)
         features = graph.beside("features", [graph.half("half", first), *others])
         said: dict[str, str] = {}  # by the last stage's branches
@@ -47,9 +48,9 @@ def onnx_model(path: Path, stages: int) -> np.ndarray:
             seen = [graph.beside(f"said{stage}", [said["L1"], said["L2"]]), features] if said else [features]
             for branch in ["L2"] if stage == stages > 1 else ["L1", "L2"]:  # fields, heatmaps
                 result = seen
-                for layer in range(1, STAGE_LAYERS + 1):
+                for layer, kernel in enumerate(STAGE_KERNELS, 1):
                     name = f"Openpose/MConv_Stage{stage}_{branch}_{layer}"
-                    result = [graph.layer(name, result, relu=layer < STAGE_LAYERS)]
+                    result = [graph.layer(name, result, kernel, relu=layer < len(STAGE_KERNELS))]
                 (said[branch],) = result
         graph.beside(OUTPUT, [said["L2"], said["L1"]])
         return onnx.model(graph.pieces, graph.channels[OUTPUT], WRITTEN_SIDE)
@@ -64,25 +65,25 @@ class Graph:
 
     def first_layer(self, name: str) -> str:
         """A convolution of the picture's channels, and a ReLU; half as high and wide."""
-        weights = self.weights_of(f"{name}/weights", None, None, self.channels[INPUT], None)
+        weights = self.weights_of(f"{name}/weights", 3, 3, self.channels[INPUT], None)
         biases = self.weights_of(f"{name}/Conv2D_bn_offset", weights.shape[3])
         return self.relu(self.convolution(name, INPUT, weights.transpose(3, 2, 0, 1), 2, biases))
 
-    def layer(self, name: str, sources: list[str], stride: int = 1, relu: bool = True) -> str:
+    def layer(self, name: str, sources: list[str], kernel: int = 3, stride: int = 1, relu: bool = True) -> str:
         """A depthwise and a pointwise convolution of the sources' channels side by side, and a ReLU.
 
         Each source has its own, whose results are added: the same, and faster in OpenCV than to join the channels. A
         depthwise convolution that is but a factor of each channel goes into the pointwise one's weights.
         """
         ends = np.cumsum([self.channels[source] for source in sources])
-        each = self.weights_of(f"{name}_depthwise/depthwise_weights", None, None, ends[-1], 1)
-        mixed = self.weights_of(f"{name}_pointwise/weights", None, None, ends[-1], None)
+        each = self.weights_of(f"{name}_depthwise/depthwise_weights", kernel, kernel, ends[-1], 1)
+        mixed = self.weights_of(f"{name}_pointwise/weights", 1, 1, ends[-1], None)
         biases = self.weights_of(f"{name}_pointwise/Conv2D_bn_offset", mixed.shape[3])
         result = None
         for number, (source, end) in enumerate(zip(sources, ends, strict=True)):
             part = slice(end - self.channels[source], end)
             weights = mixed[:, :, part]
-            if each.shape[:2] == (1, 1):
+            if kernel == 1:
                 weights = weights * each[:, :, part]
             else:
                 own = each[:, :, part].transpose(2, 3, 0, 1)
@@ -143,10 +144,12 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
             name = text_of(node[NODE_NAME, LENGTH])
             for tensor in _inside(node[NODE_ATTRIBUTE, LENGTH], [ATTRIBUTE_VALUE, VALUE_TENSOR], steps):
                 fields = fields_of(tensor, steps)
+                if fields[TENSOR_TYPE, VARINT] != [FLOAT]:
+                    continue
                 content = fields[TENSOR_CONTENT, LENGTH]  # a number alone is written otherwise
                 dims = _inside(fields[TENSOR_SHAPE, LENGTH], [SHAPE_DIM], steps)
                 shape = [size for dim in dims for size in fields_of(dim, steps)[DIM_SIZE, VARINT]]
-                if content and content[0].size != 4 * math.prod(shape):
+                if content and (len(shape) > 4 or 0 in shape or content[0].size != 4 * math.prod(shape)):
                     raise Fault(f"is damaged: {name} has not as many weights as it says")
                 if content:
                     weights[name] = content[0].view("<f4").reshape(shape)

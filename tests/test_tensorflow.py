@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made import graph, graph_shapes, mutated, random_weights, sentence
+from made import field, graph, graph_shapes, mutated, random_weights, sentence
 
 from pose import PoseError
 from pose.tensorflow import onnx_model, read_weights
@@ -102,6 +102,8 @@ def test_weights_are_read_with_their_names_and_shapes(thin, tmp_path):
         ("MobilenetV1/Conv2d_0/Conv2D_bn_offset", lambda values: values[:3], "has 3 weights"),
         ("Openpose/MConv_Stage3_L1_1_pointwise/weights", lambda values: values[:, :, :5], "has 1×1×5×4 weights"),
         ("Openpose/MConv_Stage2_L2_1_depthwise/depthwise_weights", lambda values: values[0], "has 3×69×1 weights"),
+        ("MobilenetV1/Conv2d_0/weights", lambda values: values[:1, :1], "has 1×1×3×4 weights"),
+        ("MobilenetV1/Conv2d_2_depthwise/depthwise_weights", lambda values: values[:1, :1], "has 1×1×4×1 weights"),
     ],
 )
 def test_another_networks_weights(name, change, what, thin, tmp_path):
@@ -121,6 +123,25 @@ def test_fewer_weights_than_their_shape_says(thin, tmp_path):
     with pytest.raises(PoseError) as error:
         onnx_model(path, 6)
     sentence(error, path, "is damaged: MobilenetV1/Conv2d_0/weights has not as many weights as it says")
+
+
+@pytest.mark.parametrize("dims", [b"\x12\x00" * 70, b"\x12\x02\x08\x00" * 2])
+def test_shapes_that_no_weights_have(dims, thin, tmp_path):
+    path = tmp_path / "graph.pb"
+    content = b"\x08\x01" + field(2, dims) + field(4, b"")
+    node = field(1, b"odd") + field(5, field(1, b"value") + field(2, field(8, content)))
+    path.write_bytes(graph(thin) + field(1, node))
+    with pytest.raises(PoseError) as error:
+        onnx_model(path, 6)
+    sentence(error, path, "is damaged: odd has not as many weights as it says", "./getModels.sh")
+
+
+def test_constants_that_are_no_weights_are_passed_over(thin, tmp_path):
+    path = tmp_path / "graph.pb"
+    content = b"\x08\x09" + field(2, field(2, b"\x08\x02")) + field(4, bytes(16))  # two numbers of 64 bits
+    node = field(1, b"shape") + field(5, field(1, b"value") + field(2, field(8, content)))
+    path.write_bytes(graph(thin) + field(1, node))
+    assert read_weights(path).keys() == thin.keys()
 
 
 def test_any_bytes(thin, tmp_path):
