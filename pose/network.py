@@ -6,6 +6,7 @@ The only file that knows that the networks differ.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import os
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import PoseError, caffe, tensorflow
+from . import PoseError, caffe_to_onnx, tensorflow
 from .maps import STRIDE, Fit, Maps, fit
 from .skeletons import COCO, MPI, Skeleton
 
@@ -23,6 +24,9 @@ PROTOTXT_FOLDER = Path(__file__).parent
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
 SIDE = 368  # OpenPose's usual height of the network's input
 STAGES = 6  # of every network here; each stage looks again at what the one before said
+# Heatmaps are trained to be 0 to 1 and fields -1 to 1, and mobilenet_thin gives -1.1 to 1.2 on photos and on noise. A
+# wrong bit in the weights easily gives thousands, infinity or NaN.
+MOST_VALUE = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Model:
     name: str
     skeleton: Skeleton
     weights: str  # below the model folder
+    hash: str  # of the weights: SHA-256, or SHA-1 where nobody else confirms a SHA-256
     prototxt: str | None  # below this package; None: a TensorFlow graph, for tensorflow.py
     scale: float  # the network sees scale · (value − mean), blue, green, red
     mean: float
@@ -63,6 +68,7 @@ MODELS = {
         name="OpenPose COCO",
         skeleton=COCO,
         weights="coco/pose_iter_440000.caffemodel",
+        hash="b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549",
         prototxt="coco/pose_deploy_linevec.prototxt",
         scale=1 / 256,
         mean=128,
@@ -74,6 +80,7 @@ MODELS = {
         name="OpenPose MPI",
         skeleton=MPI,
         weights="mpi/pose_iter_160000.caffemodel",
+        hash="a344f4da6b52892e44a0ca8a4c68ee605fc611cf",
         prototxt="mpi/pose_deploy_linevec.prototxt",
         scale=1 / 256,
         mean=128,
@@ -85,6 +92,7 @@ MODELS = {
         name="mobilenet_thin",
         skeleton=COCO,
         weights="mobilenet/graph_opt.pb",
+        hash="51f84ea82b3d0143dd4cf362e018c125e832c64771908ee8766fbd8b0328008d",
         prototxt=None,
         scale=1.0,
         mean=0,
@@ -135,23 +143,41 @@ def choose_device(device: str) -> tuple[int, int, str]:
 def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn.Net:
     """The network in OpenCV's hands: OpenPose's by Caffe's importer where it has one, else as ONNX.
 
-    PoseError where the files are not there or OpenCV cannot read them.
+    PoseError where the weights are not the genuine file and cannot be loaded.
     """
     path = model_folder / model.weights
+    if not 1 <= stages <= STAGES:
+        raise ValueError(f"stages must be from 1 to {STAGES}, not {stages}")
     try:
         if model.prototxt is None:
             return read_onnx(tensorflow.onnx_model(path, stages), on_cpu)
-        prototxt = PROTOTXT_FOLDER / model.prototxt
+        files = PROTOTXT_FOLDER / model.prototxt, path, stages
         if hasattr(cv2.dnn, "readNetFromCaffe"):
-            return cv2.dnn.readNetFromCaffe(*caffe.caffe_model(prototxt, path, stages))
+            return cv2.dnn.readNetFromCaffe(*caffe_to_onnx.caffe_model(*files))
         if on_cpu:
             with contextlib.suppress(cv2.error):  # a path that OpenCV itself cannot open
-                return read_onnx(caffe.onnx_model(prototxt, path, stages, embed=False), on_cpu)
-        return read_onnx(caffe.onnx_model(prototxt, path, stages), on_cpu)
-    except cv2.error as error:
-        raise PoseError(
-            f"{path} is damaged: OpenCV cannot read it; fetch it again with ./getModels.sh {path.parent.name}."
-        ) from error
+                return read_onnx(caffe_to_onnx.onnx_model(*files, embed=False), on_cpu)
+        return read_onnx(caffe_to_onnx.onnx_model(*files), on_cpu)
+    except Exception:  # whatever a damaged file leads to
+        check_genuine(path, model.hash)
+        raise
+
+
+def check_genuine(path: Path, expected: str) -> None:
+    """PoseError where a file of weights has another hash; for after a failure, as it takes up to half a second."""
+    name = "SHA-1" if len(expected) == 40 else "SHA-256"
+    remedy = f"fetch it again with ./getModels.sh {path.parent.name}"
+    if not path.is_file():
+        raise PoseError(f"{path} is missing or not a file; {remedy}.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PoseError(f"{path} cannot be read ({error.strerror}); {remedy}.") from error
+    if hashlib.new(name.replace("-", ""), data).hexdigest() != expected:
+        starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"} if data else {b"": "empty"}
+        kinds = [kind for start, kind in starts.items() if data.startswith(start)]
+        what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {name} differs)"
+        raise PoseError(f"{path} is {what}; {remedy}.")
 
 
 def read_onnx(graph: np.ndarray, on_cpu: bool) -> cv2.dnn.Net:
@@ -192,6 +218,7 @@ class Network:
         backend, target, self.device_name = choose_device(device)
         self.model, self.skeleton = model, model.skeleton
         self.net_wh, self.care = net_wh, CARES[accuracy]
+        self.path = model_folder / model.weights
         self.net = load(model, model_folder, stages, on_cpu=target == cv2.dnn.DNN_TARGET_CPU)
         if target != cv2.dnn.DNN_TARGET_CPU:  # the CPU is where a network runs unasked
             self.net.setPreferableBackend(backend)
@@ -221,17 +248,15 @@ class Network:
     def forward(self, cut: np.ndarray) -> np.ndarray:
         """What the network says, (C, h, w), to an input picture (H, W, 3)."""
         h, w = cut.shape[:2]
+        where = f"{self.model.name} failed at {w}x{h} on {self.device_name}"
         try:
             self.net.setInput(cv2.dnn.blobFromImage(cut, self.model.scale, mean=(self.model.mean,) * 3))
             values = self.net.forward()[0]
         except cv2.error as error:
-            raise PoseError(
-                f"{self.model.name} failed at {w}x{h} on {self.device_name}: "
-                f"{error.err or 'unknown error'}; try another --net_resolution or --device cpu."
-            ) from error
-        if values.shape[0] != self.skeleton.channels:
-            raise PoseError(
-                f"{self.model.weights} gives {values.shape[0]} maps where {self.model.name} has "
-                f"{self.skeleton.channels}; fetch it again with ./getModels.sh."
-            )
+            check_genuine(self.path, self.model.hash)
+            reason = error.err or "unknown error"
+            raise PoseError(f"{where}: {reason}; try another --net_resolution or --device cpu.") from error
+        if values.shape[0] != self.skeleton.channels or not np.abs(values).max() < MOST_VALUE:  # NaN included
+            check_genuine(self.path, self.model.hash)
+            raise PoseError(f"{where}: what it gives are no heatmaps and fields; use --device cpu.")
         return values

@@ -27,7 +27,7 @@ from made import seeing_weights, write_caffemodel
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
-from pose import caffe  # noqa: E402
+from pose import caffe_to_onnx  # noqa: E402
 from pose.network import MODELS, PROTOTXT_FOLDER, STAGES, Network  # noqa: E402
 
 OPENPOSE, SMALL = MODELS["COCO", "openpose"], MODELS["COCO", "mobilenet"]
@@ -197,12 +197,12 @@ def forwards(weights_folder: Path) -> dict:
     if importlib.util.find_spec("onnxruntime"):
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(caffe.onnx_model(*files).tobytes())
+        session = onnxruntime.InferenceSession(caffe_to_onnx.onnx_model(*files).tobytes())
         table["the same, onnxruntime"] = lambda: session.run(None, {"image": blob})
     if importlib.util.find_spec("openvino"):
         import openvino
 
-        model = openvino.Core().read_model(caffe.onnx_model(*files).tobytes())
+        model = openvino.Core().read_model(caffe_to_onnx.onnx_model(*files).tobytes())
         model.reshape(list(blob.shape))
         compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         table["the same, OpenVINO f32"] = lambda: compiled([blob])

@@ -216,58 +216,39 @@ def _paint(picture: np.ndarray, a: np.ndarray, b: np.ndarray, radius: float, col
     part += np.clip(radius + 0.5 - distance, 0, 1)[..., None] * (colour - part)
 
 
-def write_caffemodel(
-    path: Path, weights: dict, dims: str = "shape", numbers: str = "packed", extra: bool = True
-) -> None:
+def write_caffemodel(path: Path, weights: dict, dims: str = "shape", extra: bool = True) -> None:
     """Writes weights and biases by layer as Caffe does.
 
-    dims      "shape": as a BlobShape; "unpacked": the same, number by number; "legacy": as num, channels, height, width
-    numbers   "packed"; "unpacked": float by float; "double"
+    dims      "shape": as a BlobShape; "legacy": as num, channels, height, width
     extra     with what a snapshot of the training has besides: an empty name, data and loss layers
     """
     with open(path, "wb") as file:
         if extra:
             file.write(field(1, b""))
-            file.write(
-                field(100, field(1, b"data") + field(2, b"CPMData") + field(4, b"data") + field(10, b"\x08\x00"))
-            )
+            data = field(1, b"data") + field(2, b"CPMData") + field(4, b"data") + field(10, b"\x08\x00")
+            file.write(field(100, data))
         for name, blobs in weights.items():
-            pieces = [
-                field(1, name.encode()),
-                field(2, b"Convolution"),
-                field(3, b"before"),
-                field(4, name.encode()),
-            ]
-            for blob in blobs:
-                pieces += _header(7, _blob(blob, dims, numbers))
+            pieces = [field(1, name.encode()), field(2, b"Convolution"), field(3, b"before"), field(4, name.encode())]
+            for values in blobs:
+                pieces += _blob(values, dims)
             file.writelines(_header(100, pieces))
             if extra and name.startswith("Mconv7"):
-                file.write(
-                    field(100, field(1, f"loss_{name}".encode()) + field(2, b"EuclideanLoss") + b"\x2d\0\0\x80\x3f")
-                )
+                loss = field(1, f"loss_{name}".encode()) + field(2, b"EuclideanLoss") + b"\x2d\0\0\x80\x3f"
+                file.write(field(100, loss))
         if extra:
-            unknown = [
-                field(1, b"not_in_the_prototxt"),
-                *_header(7, _blob(np.ones((2, 2), np.float32), dims, numbers)),
-            ]
+            unknown = [field(1, b"not_in_the_prototxt"), *_blob(np.ones((2, 2), np.float32), dims)]
             file.writelines(_header(100, unknown))
 
 
-def _blob(values: np.ndarray, dims: str, numbers: str) -> list:
-    """A BlobProto in pieces."""
+def _blob(values: np.ndarray, dims: str) -> list:
+    """A layer's blob in pieces."""
     if dims == "legacy":
         shape = (1,) * (4 - values.ndim) + values.shape
         pieces = [_varint(i << 3) + _varint(dim) for i, dim in enumerate(shape, 1)]
-    elif dims == "shape":
-        pieces = [field(7, field(1, b"".join(_varint(dim) for dim in values.shape)))]
     else:
-        pieces = [field(7, b"".join(_varint(1 << 3) + _varint(dim) for dim in values.shape))]
-    if numbers == "unpacked":
-        records = np.zeros(values.size, [("tag", "u1"), ("value", "<f4")])
-        records["tag"], records["value"] = 5 << 3 | 5, values.reshape(-1)
-        return [records.tobytes(), *pieces]
-    data = np.ascontiguousarray(values, "<f8" if numbers == "double" else "<f4").reshape(-1).view(np.uint8)
-    return [*_header(8 if numbers == "double" else 5, [data]), *pieces]
+        pieces = [field(7, field(1, b"".join(_varint(dim) for dim in values.shape)))]
+    data = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8)
+    return _header(7, [*_header(5, [data]), *pieces])
 
 
 def _header(number: int, pieces: list) -> list:

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pose import PoseError, caffe, tensorflow
+from pose import PoseError, caffe_to_onnx, tensorflow
 from pose.cli import PROJECT
+from pose.fetch import FILES
 from pose.maps import fit
 from pose.network import MODELS, Network, choose_device, choose_model, load, read_onnx, usual_size
 
@@ -59,6 +60,11 @@ def test_it_says_why(folder):
 def test_missing_weights_name_the_command_that_fetches_them(tmp_path, mode, network, says):
     with pytest.raises(PoseError, match=says):
         choose_model(mode, network, tmp_path)
+
+
+def test_hashes_are_those_of_the_files_that_are_fetched():
+    fetched = {weights.path: weights.hash for weights in FILES.values()}
+    assert {model.weights: model.hash for model in MODELS.values()} == fetched
 
 
 class StandInDevice:
@@ -201,7 +207,7 @@ def test_on_the_cpu_opencv_5_reads_openposes_weights_where_they_are(monkeypatch)
         if calls[-1] == 5:
             raise cv2.error("no such file")
 
-    monkeypatch.setattr(caffe, "onnx_model", lambda *_, embed=True: np.zeros(7 if embed else 5, np.uint8))
+    monkeypatch.setattr(caffe_to_onnx, "onnx_model", lambda *_, embed=True: np.zeros(7 if embed else 5, np.uint8))
     monkeypatch.setattr(cv2.dnn, "readNetFromONNX", read)
     load(MODELS["MPI", "openpose"], Path(), 6, on_cpu=True)
     load(MODELS["MPI", "openpose"], Path(), 6, on_cpu=False)

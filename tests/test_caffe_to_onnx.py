@@ -1,0 +1,280 @@
+"""OpenPose's networks as OpenCV gets them, against numpy; and what is reported of files that are not OpenPose's.
+
+Full-size weights run at a small input size; thin networks, the same layers with few channels, run everything else.
+"""
+
+import hashlib
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from made import layer_shapes, random_weights, write_caffemodel
+
+from pose import PoseError
+from pose.caffe_to_onnx import onnx_model
+from pose.network import MODELS, Network
+from pose.skeletons import MPI
+
+POSE = Path(__file__).parent.parent / "pose"
+PROTOTXTS = {
+    "COCO": POSE / "coco" / "pose_deploy_linevec.prototxt",
+    "MPI": POSE / "mpi" / "pose_deploy_linevec.prototxt",
+    "faster": POSE / "mpi" / "pose_deploy_linevec_faster_4_stages.prototxt",
+}
+HAS_CAFFE = hasattr(cv2.dnn, "readNetFromCaffe")  # OpenCV 4 has, OpenCV 5 has not
+PICTURE = np.random.default_rng(3).integers(0, 256, (52, 72, 3), np.uint8)  # odd sides before the second and third pool
+
+
+def thin_weights(mode):
+    """Weights for the same layers with 4 channels each, but as many heatmaps and fields."""
+    ends = layer_shapes(mode)["Mconv1_stage2_L1"][1] - 128
+    shapes = {}
+    for name, (outputs, inputs, *kernel) in layer_shapes(mode).items():
+        inputs = 4 + ends if inputs == 128 + ends else min(inputs, 4)
+        is_end = re.fullmatch(r"conv5_5_CPM_L\d|Mconv7_.*", name)
+        shapes[name] = (outputs if is_end else 4, inputs, *kernel)
+    return random_weights(shapes, seed=2)
+
+
+def thin_model(folder, mode="COCO", weights=None, name=None, **how):
+    """The model of a thin network, whose files are made in a folder."""
+    prototxt = folder / "thin.prototxt"
+    text = PROTOTXTS[name or mode].read_text(encoding="utf-8")
+    prototxt.write_text(re.sub(r"num_output: (64|128|256|512)\b", "num_output: 4", text), encoding="utf-8")
+    model = replace(MODELS[mode, "openpose"], prototxt=str(prototxt))
+    (folder / model.weights).parent.mkdir(exist_ok=True)
+    write_caffemodel(folder / model.weights, weights or thin_weights(mode), **how)
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "a folder ü"
+    path.mkdir()
+    return path
+
+
+def convolution(values, weights, biases, relu=True):
+    pad = weights.shape[2] // 2
+    padded = np.pad(values, ((0, 0), (pad, pad), (pad, pad)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, weights.shape[2:], axis=(1, 2))
+    values = np.tensordot(weights, windows, axes=((1, 2, 3), (0, 3, 4))) + biases[:, None, None]
+    return np.maximum(values, 0) if relu else values
+
+
+def max_pool(values):
+    """The largest of each 2×2; as in Caffe, an odd last row or column counts too."""
+    c, h, w = values.shape
+    padded = np.pad(values, ((0, 0), (0, h % 2), (0, w % 2)), constant_values=-np.inf)
+    return padded.reshape(c, (h + 1) // 2, 2, (w + 1) // 2, 2).max(axis=(2, 4))
+
+
+def stage_outputs(weights, picture, stages=6):
+    """By numpy, from OpenPose's paper and published layers: of each stage the fields (L1) and the heatmaps (L2)."""
+    values = picture.transpose(2, 0, 1) / np.float32(256) - np.float32(0.5)
+    for name in list(weights)[:12]:
+        if name in ("conv2_1", "conv3_1", "conv4_1"):
+            values = max_pool(values)
+        values = convolution(values, *weights[name])
+    features, found = values, []
+    for stage in range(1, stages + 1):
+        seen = np.concatenate([*found[-1], features]) if found else features
+        pattern, count = ("conv5_{}_CPM_{}", 5) if stage == 1 else (f"Mconv{{}}_stage{stage}_{{}}", 7)
+        branches = []
+        for branch in ("L1", "L2"):
+            values = seen
+            for i in range(1, count + 1):
+                values = convolution(values, *weights[pattern.format(i, branch)], relu=i < count)
+            branches.append(values)
+        found.append(branches)
+    return found
+
+
+def assert_is_stage(values, outputs, stages):
+    """The output is that stage's heatmaps and the fields of the stage before."""
+    right = np.concatenate([outputs[stages - 1][1], outputs[max(stages - 2, 0)][0]])
+    assert values.shape == right.shape
+    assert np.abs(values - right).max() <= 1e-4 * np.abs(right).max()
+
+
+def forward(net, picture=PICTURE):
+    net.setInput(cv2.dnn.blobFromImage(picture, 1 / 256, mean=(128,) * 3))
+    return net.forward()[0]
+
+
+# --- What comes out
+
+
+@pytest.mark.parametrize(("mode", "parameters"), [("COCO", 52_311_446), ("MPI", 51_481_032)])
+def test_full_networks(mode, parameters, tmp_path):
+    weights, model = random_weights(layer_shapes(mode), seed=1), MODELS[mode, "openpose"]
+    assert sum(values.size for blobs in weights.values() for values in blobs) == parameters
+    path = tmp_path / model.weights
+    path.parent.mkdir()
+    write_caffemodel(path, weights)
+    outputs = stage_outputs(weights, PICTURE[:24, :16])
+    for stages in (1, 6):
+        assert_is_stage(forward(Network(model, tmp_path, stages=stages).net, PICTURE[:24, :16]), outputs, stages)
+    start = time.perf_counter()
+    graph = onnx_model(PROTOTXTS[mode], path, 6, embed=False)
+    assert time.perf_counter() - start < 0.3
+    assert graph.size < 60_000  # the weights stay where they are
+    path.unlink()
+
+
+@pytest.mark.parametrize("mode", ["COCO", "MPI"])
+def test_every_stage(mode, folder):
+    weights = thin_weights(mode)
+    model, outputs = thin_model(folder, mode, weights), stage_outputs(weights, PICTURE)
+    for stages in range(1, 7):
+        assert_is_stage(Network(model, folder, stages=stages).forward(PICTURE), outputs, stages)
+
+
+@pytest.mark.parametrize("stages", [1, 2, 6])
+def test_onnx_with_its_weights_is_valid_and_engines_agree(stages, folder):
+    """OpenCV gets it on GPUs."""
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    weights = thin_weights("MPI")
+    model, outputs = thin_model(folder, "MPI", weights), stage_outputs(weights, PICTURE)
+    graph = onnx_model(Path(model.prototxt), folder / model.weights, stages)
+    onnx.checker.check_model(onnx.load_from_string(graph.tobytes()), full_check=True)
+    unneeded = [f"Mconv1_stage{max(stages, 2)}_L1", f"Mconv1_stage{stages + 1}_L2"]
+    assert not any(name.encode() in graph.tobytes() for name in unneeded)
+    value = cv2.dnn.blobFromImage(PICTURE, 1 / 256, mean=(128,) * 3)
+    (values,) = onnxruntime.InferenceSession(graph.tobytes()).run(["net_output"], {"image": value})
+    assert_is_stage(values[0], outputs, stages)
+    assert_is_stage(forward(cv2.dnn.readNetFromONNX(graph)), outputs, stages)
+
+
+@pytest.mark.parametrize("how", [{"dims": "legacy"}, {"extra": False}])
+def test_every_way_to_write_weights(how, folder, monkeypatch):
+    """Old files have sizes in four numbers, and snapshots have layers that the prototxt has not."""
+    monkeypatch.chdir(folder)
+    plain = Network(thin_model(folder), folder).forward(PICTURE)
+    assert np.array_equal(Network(thin_model(folder, **how), Path()).forward(PICTURE), plain)
+
+
+def test_the_faster_prototxt_is_what_stages_4_runs(folder):
+    models = (thin_model(folder, "MPI", name=name) for name in ("faster", "MPI"))
+    faster, cut = (onnx_model(Path(model.prototxt), folder / model.weights, 4) for model in models)
+    assert np.array_equal(faster, cut)
+
+
+@pytest.mark.skipif(not HAS_CAFFE, reason="OpenCV 5 has no Caffe importer")
+@pytest.mark.parametrize(("name", "last"), [("COCO", 6), ("MPI", 6), ("faster", 4)])
+def test_prototxts_as_other_programs_read_them(name, last, folder):
+    mode = "MPI" if name == "faster" else name
+    weights = thin_weights(mode)
+    model = thin_model(folder, mode, weights, name=name)
+    net = cv2.dnn.readNetFromCaffe(model.prototxt, str(folder / model.weights))
+    fields, heatmaps = stage_outputs(weights, PICTURE)[last - 1]
+    assert np.abs(forward(net) - np.concatenate([heatmaps, fields])).max() < 1e-4
+
+
+@pytest.mark.parametrize("stages", [0, 7])
+def test_stages_that_are_not_there(stages, folder):
+    with pytest.raises(ValueError, match=f"stages must be from 1 to 6, not {stages}"):
+        Network(thin_model(folder), folder, stages=stages)
+
+
+# --- Files that are not OpenPose's
+
+
+def run(model, folder):
+    """Whether it runs with an output in range; else it has to say in one sentence that the file is not the genuine."""
+    try:
+        values = Network(model, folder).forward(PICTURE)
+    except PoseError as error:
+        path, name = folder / model.weights, model.weights.split("/")[0]
+        hash_name = {"coco": "SHA-256", "mpi": "SHA-1"}[name]
+        what = f"is not the genuine file (its {hash_name} differs)"
+        assert str(error) == f"{path} {what}; fetch it again with ./getModels.sh {name}."
+        return False
+    assert np.abs(values).max() < 4
+    return True
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html><head><title>Quota exceeded</title>", "is a web page and no network"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:b4cf\n", "is a Git LFS pointer and no network"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"is not the genuine file \(its SHA-256 differs\)"),
+        (bytes(10_000_000), "is not the genuine file"),
+        (b"\xff" * 10_000_000, "is not the genuine file"),
+        (b"\x0a\x04node\x12\x00", "is not the genuine file"),  # such as graph_opt.pb
+        (None, "is missing or not a file"),
+    ],
+    ids=range(8),
+)
+def test_weights_that_are_none(content, what, folder):
+    model = thin_model(folder)
+    path = folder / model.weights
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    start = time.perf_counter()
+    with pytest.raises(PoseError, match=rf"pose_iter_440000.caffemodel {what}.*; .*\./getModels.sh coco\.$"):
+        Network(model, folder)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize("mode", ["COCO", "MPI"])
+def test_weights_of_the_other_network(mode, folder):
+    assert not run(thin_model(folder, mode, thin_weights({"COCO": "MPI", "MPI": "COCO"}[mode])), folder)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.2, 0.5, 0.9, 0.99])
+def test_weights_cut_anywhere(share, folder):
+    path = folder / (model := thin_model(folder)).weights
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    assert not run(model, folder)
+
+
+@pytest.mark.parametrize("where", ["structure", "weights"])
+def test_40_wrong_bits(where, folder):
+    weights = thin_weights("COCO")
+    model = thin_model(folder, weights=weights)
+    data = (folder / model.weights).read_bytes()
+    in_weights = np.zeros(len(data), bool)
+    for blobs in weights.values():
+        for values in blobs:
+            start = data.index(values.tobytes())
+            in_weights[start : start + values.nbytes] = True
+    rng, ran = np.random.default_rng(5), 0
+    for at in rng.choice(np.flatnonzero(in_weights == (where == "weights")), 40):
+        wrong = bytearray(data)
+        wrong[at] ^= 1 << rng.integers(8)
+        (folder / model.weights).write_bytes(wrong)
+        ran += run(model, folder)
+    assert 0 < ran < 40
+
+
+@pytest.mark.parametrize("bias", [30, np.nan, None])
+def test_output_out_of_range_or_none(bias, folder, monkeypatch):
+    """The genuine file may overflow in 16 bits on a GPU, or need more than its memory (None: an error of OpenCV's)."""
+    weights = thin_weights("COCO")
+    weights["Mconv7_stage6_L2"][1][0] = bias or 0
+    model = thin_model(folder, weights=weights)
+    if bias is None:
+        monkeypatch.setattr(cv2.dnn, "blobFromImage", lambda *_, **__: cv2.resize(PICTURE, (0, 0)))
+    assert not run(model, folder)
+    digest = hashlib.sha256((folder / model.weights).read_bytes()).hexdigest()
+    with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU: .*--device cpu"):
+        Network(replace(model, hash=digest), folder).forward(PICTURE)
+
+
+def test_another_number_of_channels(folder):
+    assert not run(replace(thin_model(folder), skeleton=MPI), folder)
+
+
+def test_an_error_with_the_genuine_file_is_ours(folder):
+    model = thin_model(folder)
+    (folder / model.weights).write_bytes(b"<html>")
+    with pytest.raises((KeyError, ValueError)):
+        Network(replace(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder)
