@@ -31,40 +31,38 @@ def outputs(args, path: Path) -> dict[str, Path]:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    from pose.network import Network, choose_model
+    from pose.estimate import PoseEstimator
     from pose.picture import SUFFIXES
 
     paths = cli.find_files(args.image_file, SUFFIXES, "--image_file")
     cli.refuse_collisions((path, outputs(args, path)["skeleton"]) for path in paths)
-    model, why = choose_model(args.mode, args.network, args.model_folder)
-    network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages, args.accuracy)
+    estimator = PoseEstimator(**cli.estimator_options(args))
     if not args.quiet:
-        print(cli.describe(network, why), flush=True)
+        print(estimator.description, flush=True)
     cli.check_output(args.output_dir / f"Image{args.mode}")
     failed = 0
     for path in paths:
         try:
-            one_photo(args, network, path)
+            one_photo(args, estimator, path)
         except PoseError as error:  # one bad photo does not stop a folder of them
             failed = cli.complain(str(error))
     return failed
 
 
-def one_photo(args, network, path: Path) -> None:
+def one_photo(args, estimator, path: Path) -> None:
     """From a photo's file to its results."""
     from pose.draw import draw_keypoints, draw_skeleton, on_background
     from pose.export import people_to_json, save_picture, save_text
-    from pose.look import find_everyone
     from pose.picture import read_picture
 
     start = time.perf_counter()
     picture = read_picture(path)
-    people = find_everyone(network, picture, args.threshold, args.number_people_max)
+    people = estimator(picture)
     seconds = time.perf_counter() - start
     canvas = on_background(picture, cli.BACKGROUNDS[args.background])
     results = {
-        "Keypoints": draw_keypoints(canvas, people, network.skeleton),
-        "Skeleton": draw_skeleton(canvas, people, network.skeleton),
+        "Keypoints": draw_keypoints(canvas, people, estimator.skeleton),
+        "Skeleton": draw_skeleton(canvas, people, estimator.skeleton),
     }
     names = outputs(args, path)
     if args.write_json:

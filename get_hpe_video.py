@@ -25,7 +25,7 @@ def parse(argv: list[str] | None):
     add("--frame_step", type=cli.frame_step, metavar="N", default=1, help="take every Nth frame")
     add("--frame_rotate", type=int, choices=[0, 90, 180, 270], default=0, help="turn frames, degrees clockwise")
     add("--frame_info", action="store_true", help="write frame number and seconds into the corner")
-    step_help = "the network sees every Nth frame, people in those between are on their way; auto: 15 looks a second"
+    step_help = "inference on every Nth frame, poses in between are interpolated; auto: about 15 a second"
     add("--network_step", type=cli.network_step, metavar="N", default="auto", help=step_help)
     add("--no_smooth", action="store_true", help="keypoints as each frame alone gives them")
     add("--no_track", action="store_true", help="no identities, and so no smoothing")
@@ -72,15 +72,15 @@ def outputs(args, name: str) -> dict[str, Path]:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    from pose.network import Network, choose_model
+    from pose.estimate import VideoPoseEstimator
     from pose.video import check_codec, check_sound
 
     names = clips(args.video_file)
     cli.refuse_collisions((Path(name), outputs(args, name)["clip"]) for name in names)
-    model, why = choose_model(args.mode, args.network, args.model_folder)
-    network = Network(model, args.model_folder, args.device, args.net_resolution, args.stages, args.accuracy)
+    options = {**cli.estimator_options(args), "track": not args.no_track, "smooth": not args.no_smooth}
+    estimator = VideoPoseEstimator(**options)
     if not args.quiet:
-        print(cli.describe(network, why), flush=True)
+        print(estimator.description, flush=True)
     check_codec(args.codec)
     cli.check_output(args.output_dir / f"Video{args.mode}")
     failed = 0
@@ -88,35 +88,32 @@ def main(argv: list[str] | None = None) -> int:
         try:
             if args.write_video_with_audio:
                 check_sound(name)
-            one_clip(args, network, name, names)
+            one_clip(args, estimator, name, names)
         except PoseError as error:  # one bad clip does not stop a folder of them
             failed = cli.complain(str(error))
     return failed
 
 
-def one_clip(args, network, name: str, names: list[str]) -> None:
+def one_clip(args, estimator, name: str, names: list[str]) -> None:
     """From a clip, one of those named, to its results."""
     from pose.draw import draw_frame_info
     from pose.export import clip_json, people_to_json
-    from pose.look import Follower
     from pose.plot import Plot
-    from pose.track import Tracker, between
-    from pose.video import Sink, Source, Stopwatch, progress
+    from pose.track import interpolate
+    from pose.video import Sink, Source, Stopwatch, is_live, progress
 
     paths = outputs(args, name)
     source = Source(name, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
     if source.fps_guessed and not args.quiet:
         print(f"{name} does not tell its frame rate; taking {source.source_fps:g} a second.", flush=True)
-    find = Follower(network, args.threshold, args.number_people_max)
-    tracker = None if args.no_track else Tracker(network.skeleton, smooth=not args.no_smooth)
+    estimator.restart()
     raw = args.no_track or args.no_smooth
     step = args.network_step or (1 if raw else source.network_step)
     display, clock, done = cli.can_display(args.no_display), Stopwatch(), source.first
 
-    def see(t, frame):
+    def estimate(t, frame, upcoming):
         with clock("finding people"):
-            people = find(frame, t)
-            return tracker.update(people, t) if tracker else (people, None)
+            return estimator(frame, t, upcoming)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(hint_to_go_on(name, names, lambda: done))
@@ -124,11 +121,11 @@ def one_clip(args, network, name: str, names: list[str]) -> None:
         sound = source if args.write_video_with_audio else None
         sink = stack.enter_context(Sink(paths["clip"], source.fps, args.codec, sound))
         write_json = stack.enter_context(clip_json(paths["json"])) if args.write_json else None
-        plot = Plot(network.skeleton) if args.write_plot else None
+        plot = Plot(estimator.skeleton) if args.write_plot else None
         frames = clock.waiting(progress(source, args.quiet), "reading")
-        for number, t, frame, people, ids in between(frames, see, step):
+        for number, t, frame, people, ids in interpolate(frames, estimate, step, lookahead=not is_live(name)):
             with clock("drawing"):
-                picture = drawn(args, network.skeleton, frame, people, ids)
+                picture = drawn(args, estimator.skeleton, frame, people, ids)
                 if args.frame_info:
                     draw_frame_info(picture, number, t)
             if plot:

@@ -20,6 +20,7 @@ from . import PoseError
 
 PROJECT = Path(__file__).parent.parent  # the defaults' Input/ and Output/ lie here, wherever the person stands
 STAGES = range(1, 7)
+NETWORKS = ["auto", "openpose", "blazepose"]
 ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 
@@ -44,14 +45,31 @@ def make_parser(description: str) -> Parser:
     add = parser.add_argument
     add("--mode", type=str.upper, choices=["COCO", "MPI"], default="COCO", help="18 or 15 keypoints")
     add("--device", type=str.lower, choices=["cpu", "gpu"], default="cpu", help="gpu: CUDA, else OpenCL")
-    networks = ["auto", "openpose", "mobilenet"]
-    network_help = "auto: OpenPose's where its weights are, else the small one"
-    add("--network", type=str.lower, choices=networks, default="auto", help=network_help)
+    network_help = "auto: OpenPose's where its weights are, else the two in the box, mobilenet_thin and BlazePose"
+    add(
+        "--network",
+        type=network_name,
+        metavar="NAME",
+        default="auto",
+        help=f"auto, openpose or blazepose; {network_help}",
+    )
     size_help = "network input; -1 for one side keeps the aspect ratio; auto: the network's own"
     add("--net_resolution", type=net_resolution, metavar="WxH", default="auto", help=size_help)
     add("--model_folder", type=Path, metavar="DIR", default=PROJECT / "pose", help="where getModels.sh put the weights")
-    add("--stages", type=int, choices=STAGES, default=STAGES[-1], help="stop the network early: faster, less exact")
-    add("--accuracy", type=str.lower, choices=ACCURACIES, default="balanced", help="how often to look: speed or care")
+    add(
+        "--stages",
+        type=int,
+        choices=STAGES,
+        default=STAGES[-1],
+        help="stop OpenPose's network early: faster, less exact",
+    )
+    add(
+        "--accuracy",
+        type=str.lower,
+        choices=ACCURACIES,
+        default="balanced",
+        help="how many inferences: speed or precision",
+    )
     people_help = "-1: everyone; 1: only the main person"
     add("--number_people_max", type=people_count, metavar="N", default=-1, help=people_help)
     threshold_help = "keypoints that score less are neither drawn nor written"
@@ -62,6 +80,15 @@ def make_parser(description: str) -> Parser:
     add("--quiet", action="store_true", help="print nothing but mistakes")
     add("--no_display", action="store_true", help="open no windows")
     return parser
+
+
+def network_name(text: str) -> str:
+    name = text.lower()
+    if name == "mobilenet":
+        raise argparse.ArgumentTypeError("mobilenet finds people for blazepose now; use --network blazepose")
+    if name not in NETWORKS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(NETWORKS)}")
+    return name
 
 
 def net_resolution(text: str) -> tuple[int, int] | None:
@@ -272,12 +299,10 @@ def show_frame(picture, title: str) -> bool:
     return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
 
 
-def describe(network, why: str) -> str:
-    """One line: what runs, where, and under which licence."""
-    import cv2
-
-    model = network.model
-    return f"{model.name} ({why}; {model.licence}) on {network.device_name}, OpenCV {cv2.__version__}"
+def estimator_options(args: argparse.Namespace) -> dict:
+    """What PoseEstimator takes of the command line."""
+    names = ("mode", "network", "device", "model_folder", "stages", "accuracy", "threshold", "number_people_max")
+    return {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
 
 
 def show_path(path: Path) -> str:

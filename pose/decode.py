@@ -6,12 +6,12 @@ sampled between cells, which is as exact and far cheaper. Nothing here knows of 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from .maps import Maps
+from .poses import strongest_first
 from .skeletons import Limb, Skeleton
 
 MAX_PEAKS = 100  # of a keypoint; more people than that are not told apart, and noise stays cheap
@@ -21,6 +21,7 @@ FIELD_SHARE = 0.8  # of these must follow the limb, for it to be one (Lightweigh
 STEPS = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]  # where they lie, from start to end
 MIN_KEYPOINTS = 3  # a person has at least so many (OpenPose)
 MIN_PERSON_SCORE = 0.2  # mean over its keypoints of keypoint score plus limb score (Lightweight OpenPose)
+CANDIDATE_PEAK, CANDIDATE_SCORE = 0.05, 0.1  # the same for candidates, which another network looks at
 CONNECTED = 2.9  # what a limb's score weighs against its end's heatmap, when left and right are told apart
 TOGETHER = 0.4  # and what it costs if both ends lie in one place,
 ONE_PLACE = 1.5  # which is so many cells
@@ -53,34 +54,41 @@ def find_people(maps: Maps, skeleton: Skeleton, threshold: float = 0.1, number_p
 
     Keypoints that score below `threshold` are not found. number_people_max -1: everyone.
     """
-    heatmaps = maps.values[: len(skeleton.keypoints)]
-    if min(heatmaps.shape[1:]) < 2:  # a picture so thin shows nobody, whatever the network says of it
-        return np.zeros((0, len(skeleton.keypoints), 3), np.float32)
-    peaks = find_peaks(heatmaps, skeleton.peak_threshold)
-    groups = [
-        group
-        for group in group_peaks(peaks, find_links(peaks, maps.values, skeleton))
-        if len(group.peaks) >= MIN_KEYPOINTS and group.score >= MIN_PERSON_SCORE * len(group.peaks)
-    ]
+    peaks, groups = find_groups(maps, skeleton, skeleton.peak_threshold, MIN_PERSON_SCORE)
     for group in groups:
         others = {peak for other in groups if other is not group for peak in other.peaks.values()}
         untangle(group, peaks, others, maps.values, skeleton)
-    people = np.zeros((len(groups), len(skeleton.keypoints), 3), np.float32)
-    for person, group in zip(people, groups, strict=True):
-        rows, chosen = list(group.peaks), list(group.peaks.values())
-        person[rows, :2] = maps.to_picture(peaks.xy[chosen])
-        person[rows, 2] = peaks.score[chosen]
+    people = poses_of(groups, peaks, maps, skeleton)
     if len(people) == 1:
-        fill_gaps(people[0], maps, heatmaps)
+        fill_gaps(people[0], maps, maps.values[: len(skeleton.keypoints)])
     people[:, :, 2] = np.clip(people[:, :, 2], 0, 1)
     people[people[:, :, 2] < threshold] = 0
     return strongest_first(people[people[:, :, 2].any(axis=1)], number_people_max)
 
 
-def strongest_first(people: np.ndarray, number_people_max: int = -1) -> np.ndarray:
-    """People (N, K, 3) in the order of their strength, number_people_max of them; -1: all."""
-    order = sorted(range(len(people)), key=lambda number: -strength(people[number]))
-    return people[order if number_people_max < 0 else order[:number_people_max]]
+def find_candidates(maps: Maps, skeleton: Skeleton) -> np.ndarray:
+    """What may be people or parts of some, (N, K, 3): for another network, which decides."""
+    peaks, groups = find_groups(maps, skeleton, CANDIDATE_PEAK, CANDIDATE_SCORE)
+    return poses_of(groups, peaks, maps, skeleton)
+
+
+def find_groups(maps: Maps, skeleton: Skeleton, peak_threshold: float, min_score: float) -> tuple[Peaks, list[Group]]:
+    heatmaps = maps.values[: len(skeleton.keypoints)]
+    if min(heatmaps.shape[1:]) < 2:  # a picture so thin shows nobody, whatever the network says of it
+        heatmaps = np.zeros_like(heatmaps)
+    peaks = find_peaks(heatmaps, peak_threshold)
+    groups = group_peaks(peaks, find_links(peaks, maps.values, skeleton))
+    return peaks, [g for g in groups if len(g.peaks) >= MIN_KEYPOINTS and g.score >= min_score * len(g.peaks)]
+
+
+def poses_of(groups: list[Group], peaks: Peaks, maps: Maps, skeleton: Skeleton) -> np.ndarray:
+    """The groups' poses (N, K, 3) in the picture."""
+    people = np.zeros((len(groups), len(skeleton.keypoints), 3), np.float32)
+    for person, group in zip(people, groups, strict=True):
+        rows, chosen = list(group.peaks), list(group.peaks.values())
+        person[rows, :2] = maps.to_picture(peaks.xy[chosen])
+        person[rows, 2] = peaks.score[chosen]
+    return people
 
 
 def find_peaks(heatmaps: np.ndarray, threshold: float) -> Peaks:
@@ -222,31 +230,3 @@ def fill_gaps(person: np.ndarray, maps: Maps, heatmaps: np.ndarray) -> None:
     xy = maps.to_picture(refine(heatmaps, missing, y, x))
     near = np.all((xy >= low - reach) & (xy <= high + reach), axis=1)
     person[missing[near]] = np.column_stack([xy, heatmaps[missing, y, x]])[near]
-
-
-def size(pose: np.ndarray) -> float:
-    """Longer side of the box of a pose's (K, 3) found keypoints, in pixels, at least 1."""
-    found = pose[pose[:, 2] > 0, :2]
-    return max(1.0, float(np.ptp(found, axis=0).max())) if len(found) else 1.0
-
-
-def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean distance of the keypoints that both poses (K, 3) have, in sizes of the larger one; inf without any."""
-    both = (a[:, 2] > 0) & (b[:, 2] > 0)
-    if not both.any():
-        return math.inf
-    return float(np.linalg.norm(a[both, :2] - b[both, :2], axis=1).mean() / max(size(a), size(b)))
-
-
-def carry_on(before: np.ndarray, person: np.ndarray, which: np.ndarray) -> None:
-    """Give the person (K, 3) the keypoints `which` (K,) of the pose before, moved as the others have moved."""
-    both = (before[:, 2] > 0) & (person[:, 2] > 0)
-    which = which & (before[:, 2] > 0) & (person[:, 2] == 0)
-    moved = np.median(person[both, :2] - before[both, :2], axis=0) if both.any() else 0
-    person[which] = before[which]
-    person[which, :2] += moved
-
-
-def strength(person: np.ndarray) -> float:
-    """Large and well seen comes first: the sum of a person's (K, 3) scores times its height or width."""
-    return float(person[:, 2].sum()) * size(person)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .decode import size
+from .poses import size
 from .skeletons import Skeleton, rainbow
 
 SHIFT = 4  # cv2 draws at 1/16 of a pixel

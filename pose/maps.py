@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+BRIGHT = 230  # of 255; a dark picture is raised until the brightest hundredth of its pixels reaches it,
+BRIGHTEST_SHARE = 0.99
+MAX_GAIN = 4.0  # but by no more than that, or noise would be all there is
 STRIDE = 8  # network pixels a cell: three poolings by two
 
 
@@ -52,6 +55,14 @@ class Fit:
         w, h = (-(-side // STRIDE) for side in self.content_wh)
         cell_wh = (STRIDE * self.box[2] / self.content_wh[0], STRIDE * self.box[3] / self.content_wh[1])
         return Maps(values[:, :h, :w], cell_wh, self.box[:2], self.picture_wh)
+
+
+def brighten(picture: np.ndarray) -> np.ndarray:
+    """A dark picture (H, W, 3) with its brightest values raised to BRIGHT; one that is bright enough as it is."""
+    values = np.bincount(cv2.max(cv2.max(picture[:, :, 0], picture[:, :, 1]), picture[:, :, 2]).ravel(), minlength=256)
+    brightest = int(np.searchsorted(values.cumsum(), BRIGHTEST_SHARE * values.sum()))
+    gain = min(BRIGHT / max(brightest, 1), MAX_GAIN)
+    return cv2.convertScaleAbs(picture, alpha=gain) if gain > 1 else picture
 
 
 def round_up(pixels: float) -> int:

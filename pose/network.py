@@ -16,11 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import PoseError, caffe_to_onnx, tensorflow
-from .maps import STRIDE, Fit, Maps, fit
+from . import PoseError, caffe_to_onnx
+from .blazepose import OUTPUTS, LandmarkNetwork
+from .maps import STRIDE, Maps, brighten, fit
 from .skeletons import COCO, MPI, Skeleton
 
-PROTOTXT_FOLDER = Path(__file__).parent
+PACKAGE = Path(__file__).parent
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
 SIDE = 368  # OpenPose's usual height of the network's input
 STAGES = 6  # of every network here; each stage looks again at what the one before said
@@ -31,40 +32,21 @@ MOST_VALUE = 4
 
 @dataclass(frozen=True)
 class Model:
-    """A network as it was trained."""
+    """A network of heatmaps and part affinity fields as it was trained."""
 
     name: str
     skeleton: Skeleton
     weights: str  # below the model folder
     hash: str  # of the weights: SHA-256, or SHA-1 where nobody else confirms a SHA-256
-    prototxt: str | None  # below this package; None: a TensorFlow graph, for tensorflow.py
+    prototxt: str | None  # below this package; None: an ONNX file, which needs none
     scale: float  # the network sees scale · (value − mean), blue, green, red
     mean: float
-    licence: str
     fills_area: bool  # default --net_resolution: as much work as 368x368, or 368 for the longer side
-    closer: int | None  # side of a second look at each person; None: the first is enough
 
 
-@dataclass(frozen=True)
-class Care:
-    """How --accuracy spends time. A mirrored look is averaged with one at the mirrored picture."""
-
-    larger: float  # sides of the small network's first look at a photo, in the usual ones
-    mirrored_first: bool
-    mirrored_closer: bool
-    follow: int  # side of the look at each person of a clip's last frame, where the model has closer looks
-    mirrored_follow: bool
-
-
-CARES = {
-    "fast": Care(1, False, False, 168, False),
-    "balanced": Care(1.2, False, True, 184, False),
-    "best": Care(1.2, True, True, 256, True),
-}
 # OpenPose feeds its Caffe networks x/256 − 0.5 (its imageToCaffeInput); mobilenet_thin takes the bytes as they are.
-OPENPOSE_LICENCE = "non-commercial research only"
-MODELS = {
-    ("COCO", "openpose"): Model(
+OPENPOSE = {
+    "COCO": Model(
         name="OpenPose COCO",
         skeleton=COCO,
         weights="coco/pose_iter_440000.caffemodel",
@@ -72,11 +54,9 @@ MODELS = {
         prototxt="coco/pose_deploy_linevec.prototxt",
         scale=1 / 256,
         mean=128,
-        licence=OPENPOSE_LICENCE,
         fills_area=False,
-        closer=None,
     ),
-    ("MPI", "openpose"): Model(
+    "MPI": Model(
         name="OpenPose MPI",
         skeleton=MPI,
         weights="mpi/pose_iter_160000.caffemodel",
@@ -84,40 +64,36 @@ MODELS = {
         prototxt="mpi/pose_deploy_linevec.prototxt",
         scale=1 / 256,
         mean=128,
-        licence=OPENPOSE_LICENCE,
         fills_area=False,
-        closer=None,
-    ),
-    ("COCO", "mobilenet"): Model(
-        name="mobilenet_thin",
-        skeleton=COCO,
-        weights="mobilenet/graph_opt.pb",
-        hash="51f84ea82b3d0143dd4cf362e018c125e832c64771908ee8766fbd8b0328008d",
-        prototxt=None,
-        scale=1.0,
-        mean=0,
-        licence="Apache-2.0",
-        fills_area=True,
-        closer=256,
     ),
 }
+MOBILENET = Model(
+    name="mobilenet_thin",
+    skeleton=COCO,
+    weights="mobilenet/mobilenet_thin.onnx",
+    hash="efcc7c30c12d773240c707337907820c23947c8ac3c7aff2d0cb5786bd984b88",
+    prototxt=None,
+    scale=1.0,
+    mean=0,
+    fills_area=True,
+)
+LANDMARKS = "blazepose/pose_landmark_full.onnx"
+LANDMARKS_HASH = "17c440639d58e2b4fe99a4530fe4f6e5e72e58985ce534abbd8ae89468148de0"
 
 
-def choose_model(mode: str, network: str, model_folder: Path) -> tuple[Model, str]:
-    """The network for --mode and --network, and why in a few words; PoseError where its weights are missing."""
-    names = ["openpose", "mobilenet"] if network == "auto" else [network]
-    candidates = [MODELS[mode, name] for name in names if (mode, name) in MODELS]
-    if not candidates:
-        raise PoseError(f"--network {network} has no {mode} keypoints; use --mode COCO or --network openpose.")
-    for model in candidates:
-        if (model_folder / model.weights).exists():
-            if network != "auto":
-                return model, "as asked"
-            return model, "its weights are here" if model is candidates[0] else "OpenPose's weights are not here"
-    fetch_names = " or ".join(f"./getModels.sh {model.weights.split('/')[0]}" for model in reversed(candidates))
+def choose_network(mode: str, network: str, model_folder: Path) -> tuple[str, str]:
+    """openpose or blazepose for --mode and --network, and why in a few words; PoseError where weights are missing."""
+    model = OPENPOSE[mode]
+    path = model_folder / model.weights
+    if network == "blazepose":
+        return "blazepose", "as asked"
+    if path.exists():
+        return "openpose", "as asked" if network == "openpose" else "its weights are here"
+    if network == "auto":
+        return "blazepose", f"{model.name}'s weights are not here"
     raise PoseError(
-        f"The weights for --mode {mode} are not in {model_folder}; fetch them once with {fetch_names}, "
-        "or say where they are with --model_folder."
+        f"{path} is not there; fetch it once with ./getModels.sh {path.parent.name}, or say where it is with "
+        "--model_folder; --network blazepose needs no download."
     )
 
 
@@ -140,33 +116,69 @@ def choose_device(device: str) -> tuple[int, int, str]:
     )
 
 
-def load(model: Model, model_folder: Path, stages: int, on_cpu: bool) -> cv2.dnn.Net:
-    """The network in OpenCV's hands: OpenPose's by Caffe's importer where it has one, else as ONNX.
+class Device:
+    """Where networks run: cpu or gpu. PoseError where no GPU can be used."""
 
-    PoseError where the weights are not the genuine file and cannot be loaded.
-    """
-    path = model_folder / model.weights
-    if not 1 <= stages <= STAGES:
-        raise ValueError(f"stages must be from 1 to {STAGES}, not {stages}")
-    try:
-        if model.prototxt is None:
-            return read_onnx(tensorflow.onnx_model(path, stages), on_cpu)
-        files = PROTOTXT_FOLDER / model.prototxt, path, stages
-        if hasattr(cv2.dnn, "readNetFromCaffe"):
-            return cv2.dnn.readNetFromCaffe(*caffe_to_onnx.caffe_model(*files))
-        if on_cpu:
-            with contextlib.suppress(cv2.error):  # a path that OpenCV itself cannot open
-                return read_onnx(caffe_to_onnx.onnx_model(*files, embed=False), on_cpu)
-        return read_onnx(caffe_to_onnx.onnx_model(*files), on_cpu)
-    except Exception:  # whatever a damaged file leads to
-        check_genuine(path, model.hash)
-        raise
+    def __init__(self, device: str) -> None:
+        self.backend, self.target, self.name = choose_device(device)
+        self.is_cpu = self.target == cv2.dnn.DNN_TARGET_CPU
+
+    def load_model(self, model: Model, path: Path, stages: int) -> cv2.dnn.Net:
+        """OpenPose's networks by Caffe's importer where OpenCV has one, else as ONNX.
+
+        PoseError where the weights are not the genuine file and cannot be loaded.
+        """
+        try:
+            if model.prototxt is None:
+                return self.read_onnx(np.fromfile(path, np.uint8))
+            files = PACKAGE / model.prototxt, path, stages
+            if hasattr(cv2.dnn, "readNetFromCaffe"):
+                return self.prepared(cv2.dnn.readNetFromCaffe(*caffe_to_onnx.caffe_model(*files)))
+            if self.is_cpu:
+                with contextlib.suppress(cv2.error):  # a path that OpenCV itself cannot open
+                    return self.read_onnx(caffe_to_onnx.onnx_model(*files, embed=False))
+            return self.read_onnx(caffe_to_onnx.onnx_model(*files))
+        except Exception:  # whatever a damaged file leads to
+            check_genuine(path, model.hash)
+            raise
+
+    def load_landmarks(self) -> LandmarkNetwork:
+        path = PACKAGE / LANDMARKS
+        try:
+            net = self.read_onnx(np.fromfile(path, np.uint8))
+        except (cv2.error, OSError):
+            check_genuine(path, LANDMARKS_HASH)
+            raise
+
+        def forward(blob: np.ndarray) -> list[np.ndarray]:
+            net.setInput(blob)
+            return net.forward(OUTPUTS)
+
+        return LandmarkNetwork(forward)
+
+    def read_onnx(self, graph: np.ndarray) -> cv2.dnn.Net:
+        """OpenCV 5's new engine is the faster one and runs on the CPU only, its classic one also on GPUs."""
+        if self.is_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
+            return self.prepared(cv2.dnn.readNetFromONNX(graph))
+        with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
+            path = Path(folder) / "net.onnx"
+            graph.tofile(path)
+            return self.prepared(cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC))
+
+    def prepared(self, net: cv2.dnn.Net) -> cv2.dnn.Net:
+        if not self.is_cpu:  # the CPU is where a network runs unasked
+            net.setPreferableBackend(self.backend)
+            net.setPreferableTarget(self.target)
+        return net
 
 
 def check_genuine(path: Path, expected: str) -> None:
     """PoseError where a file of weights has another hash; for after a failure, as it takes up to half a second."""
     name = "SHA-1" if len(expected) == 40 else "SHA-256"
-    remedy = f"fetch it again with ./getModels.sh {path.parent.name}"
+    comes_with_us = path.suffix == ".onnx"
+    remedy = (
+        "put the project's own file back" if comes_with_us else f"fetch it again with ./getModels.sh {path.parent.name}"
+    )
     if not path.is_file():
         raise PoseError(f"{path} is missing or not a file; {remedy}.")
     try:
@@ -178,16 +190,6 @@ def check_genuine(path: Path, expected: str) -> None:
         kinds = [kind for start, kind in starts.items() if data.startswith(start)]
         what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {name} differs)"
         raise PoseError(f"{path} is {what}; {remedy}.")
-
-
-def read_onnx(graph: np.ndarray, on_cpu: bool) -> cv2.dnn.Net:
-    """OpenCV 5's new engine is the faster one and runs on the CPU only, its classic one also on GPUs."""
-    if on_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
-        return cv2.dnn.readNetFromONNX(graph)
-    with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
-        path = Path(folder) / "net.onnx"
-        graph.tofile(path)
-        return cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
 
 
 def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int, int]:
@@ -204,44 +206,33 @@ def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int
 
 
 class Network:
-    """Call it with a picture; it answers with Maps."""
+    """Heatmaps and part affinity fields: call it with a picture, and it answers with Maps."""
 
     def __init__(
         self,
         model: Model,
         model_folder: Path,
-        device: str = "cpu",
+        device: Device,
         net_wh: tuple[int, int] | None = None,
         stages: int = STAGES,
-        accuracy: str = "balanced",
+        mirrored: bool = False,
     ) -> None:
-        backend, target, self.device_name = choose_device(device)
-        self.model, self.skeleton = model, model.skeleton
-        self.net_wh, self.care = net_wh, CARES[accuracy]
-        self.path = model_folder / model.weights
-        self.net = load(model, model_folder, stages, on_cpu=target == cv2.dnn.DNN_TARGET_CPU)
-        if target != cv2.dnn.DNN_TARGET_CPU:  # the CPU is where a network runs unasked
-            self.net.setPreferableBackend(backend)
-            self.net.setPreferableTarget(target)
+        """net_wh: the most that the input may measure; mirrored: averaged with the maps of the mirrored picture."""
+        if not 1 <= stages <= STAGES:
+            raise ValueError(f"stages must be from 1 to {STAGES}, not {stages}")
+        self.model, self.skeleton, self.net_wh, self.mirrored = model, model.skeleton, net_wh, mirrored
+        self.path, self.device_name = model_folder / model.weights, device.name
+        self.net = device.load_model(model, self.path, stages)
 
-    def __call__(self, picture: np.ndarray, follow: bool = False) -> Maps:
-        """Maps of a picture, (H, W, 3) uint8 blue, green, red; follow: a clip's, where time is shorter."""
+    def __call__(self, picture: np.ndarray, larger: float = 1) -> Maps:
+        """Maps of a picture, (H, W, 3) uint8 blue, green, red; larger: factor on the usual input's sides."""
         h, w = picture.shape[:2]
-        net_wh = self.net_wh or usual_size(w, h, self.model.fills_area, 1 if follow else self.care.larger)
-        mirrored = self.care.mirrored_follow if follow else self.care.mirrored_first
-        return self.maps(picture, fit((w, h), net_wh), mirrored)
-
-    def closer(self, picture: np.ndarray, box: tuple[int, int, int, int], follow: bool = False) -> Maps:
-        """Maps of a box (x, y, width, height) inside a picture, at the size that the network likes a person."""
-        side = self.care.follow if follow else self.model.closer
-        how = fit((picture.shape[1], picture.shape[0]), (side, side), box)
-        return self.maps(picture, how, self.care.mirrored_follow if follow else self.care.mirrored_closer)
-
-    def maps(self, picture: np.ndarray, how: Fit, mirrored: bool) -> Maps:
-        """Maps of the part of a picture that `how` cuts out; mirrored: averaged with those of its mirror image."""
+        how = fit((w, h), self.net_wh or usual_size(w, h, self.model.fills_area, larger))
         cut = how.cut(picture)
+        if self.model is MOBILENET:
+            cut = brighten(cut)
         values = self.forward(cut)
-        if mirrored:
+        if self.mirrored:
             values = (values + self.skeleton.mirror_maps(self.forward(cut[:, ::-1]))) / 2
         return how.maps(values)
 

@@ -1,14 +1,15 @@
-"""Across frames: who is who, steady keypoints, and the frames between looks."""
+"""Across frames: who is who, steady keypoints, and poses between inferences."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .decode import carry_on, pose_distance, size
+from .poses import extrapolate, pose_distance, size
 from .skeletons import Skeleton
 
 MATCH_DISTANCE = 0.3  # mean distance of two poses' keypoints, as a share of the person's size, that may be one person
@@ -34,11 +35,11 @@ class Track:
     keypoints_seen: np.ndarray  # (K,) seconds
     unflipped: dict[tuple[int, ...], float] = field(default_factory=dict)  # keypoints, and since when
 
-    def expected(self, t: float) -> np.ndarray:
-        """The pose (K, 3) at time t if the person goes on as a whole as they went."""
+    def expected(self, t: float, as_a_whole: bool = True) -> np.ndarray:
+        """The pose (K, 3) at time t if the person goes on as they went, as a whole or each keypoint by itself."""
         pose, found = self.pose.copy(), self.pose[:, 2] > 0
-        speed = np.median(self.speed[found], axis=0) * size(pose)
-        pose[found, :2] += speed * min(t - self.seen, COAST)
+        speed = np.median(self.speed[found], axis=0) if as_a_whole else self.speed[found]
+        pose[found, :2] += speed * size(pose) * min(t - self.seen, COAST)
         return pose
 
 
@@ -67,7 +68,7 @@ class Tracker:
             elif self.smooth and t > track.seen:
                 unflip(track, person, t, self.skeleton)
                 track.keypoints_seen[person[:, 2] > 0] = t
-                carry_on(track.pose, person, t - track.keypoints_seen <= BRIDGE)
+                extrapolate(track.pose, person, t - track.keypoints_seen <= BRIDGE)
                 person[:] = one_euro(track, person, t - track.seen)
             track.pose, track.seen = person.copy(), t
             ids.append(track.id)
@@ -91,7 +92,7 @@ class Tracker:
 
 def unflip(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -> None:
     """Exchange left and right of arms, legs and face where the network has done so since the frame before."""
-    expected = track.expected(t)
+    expected = track.expected(t, as_a_whole=False)
     for keypoints in skeleton.sided_groups:
         which, others = list(keypoints), [skeleton.mirrored[k] for k in keypoints]
         exchanged = person[others]
@@ -108,38 +109,50 @@ def unflip(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -> No
             person[which] = exchanged
 
 
-def between(
-    frames: Iterable[tuple[int, float, np.ndarray]],
-    see: Callable[[float, np.ndarray], tuple[np.ndarray, list[int]]],
-    step: int,
-) -> Iterator[tuple[int, float, np.ndarray, np.ndarray, list[int]]]:
-    """(number, seconds, frame, people, ids) of all frames, where `see` looks only at every step-th and at the last.
+Item = tuple[int, float, np.ndarray]  # a frame: number, seconds, picture
 
-    In the frames between two looks people are on their way from the one to the other.
+
+def interpolate(
+    frames: Iterable[Item], estimate: Callable, step: int, lookahead: bool = True
+) -> Iterator[tuple[int, float, np.ndarray, np.ndarray, list[int]]]:
+    """(number, seconds, frame, people, ids) of all frames, of which `estimate` sees only every step-th and the last.
+
+    Poses in the frames between two inferences are interpolated. estimate takes time, picture and, with lookahead, time
+    and picture of its next frame or None; that costs a live source some frames of delay.
     """
-    waiting: list[tuple[int, float, np.ndarray]] = []
-    before = None
+    before, chunk = None, None
+    for following in itertools.chain(chunks(frames, step), [None]):
+        if not lookahead and following:
+            before = yield from interpolate_chunk(following, estimate, before, None)
+        elif lookahead and chunk:
+            before = yield from interpolate_chunk(chunk, estimate, before, following and following[-1][1:])
+        chunk = following
+
+
+def chunks(frames: Iterable[Item], step: int) -> Iterator[list[Item]]:
+    """The frames in lists that end with one to infer."""
+    waiting: list[Item] = []
     for count, item in enumerate(frames):
         waiting.append(item)
         if count % step == 0:
-            before = yield from looked_at(waiting, see, before)
+            yield waiting
             waiting = []
     if waiting:
-        yield from looked_at(waiting, see, before)
+        yield waiting
 
 
-def looked_at(waiting: list, see: Callable, before: tuple | None) -> Iterator:
-    """What `between` yields for the frames that wait, of which the last one is looked at; that look is returned."""
-    *others, (number, t, frame) = waiting
-    after = (t, *see(t, frame))
+def interpolate_chunk(chunk: list[Item], estimate: Callable, before: tuple | None, upcoming: tuple | None) -> Iterator:
+    """What `interpolate` yields for a chunk; its time, people and ids are returned."""
+    *others, (number, t, frame) = chunk
+    after = (t, *estimate(t, frame, upcoming))
     for other, other_t, picture in others:
         share = (other_t - before[0]) / (t - before[0])
-        yield (other, other_t, picture, *on_the_way(before[1:], after[1:], share))
+        yield (other, other_t, picture, *interpolated(before[1:], after[1:], share))
     yield (number, t, frame, *after[1:])
     return after
 
 
-def on_the_way(
+def interpolated(
     before: tuple[np.ndarray, list[int]], after: tuple[np.ndarray, list[int]], share: float
 ) -> tuple[np.ndarray, list[int]]:
     """People (N, K, 3) and who they are, `share` of the way from one look to the next.

@@ -1,6 +1,6 @@
 """How fast the commands and networks are here, against the plain tutorial method: tables for the README.
 
-    python tests/benchmark.py [--model_folder DIR] [--opencv4 PYTHON] [--runs N] [--clip_only]
+    python tests/benchmark.py [--model_folder DIR] [--opencv4 PYTHON] [--mediapipe PYTHON] [--runs N] [--clip_only]
 
 Everything is run in turn, round after round, so that a machine that slows down slows all alike; the tables give
 medians, spreads, and the median of the ratios within a round. Where OpenPose's weights are absent made ones stand in:
@@ -27,10 +27,11 @@ from made import seeing_weights, write_caffemodel
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
-from pose import caffe_to_onnx  # noqa: E402
-from pose.network import MODELS, PROTOTXT_FOLDER, STAGES, Network  # noqa: E402
+from pose import caffe_to_onnx, network  # noqa: E402
+from pose.estimate import PoseEstimator  # noqa: E402
+from pose.network import MOBILENET, PACKAGE, STAGES, Device, Network  # noqa: E402
 
-OPENPOSE, SMALL = MODELS["COCO", "openpose"], MODELS["COCO", "mobilenet"]
+OPENPOSE = network.OPENPOSE["COCO"]
 SIDE = 368
 LAG_REACH = 2  # frames before and after, between which a speed is measured
 MISTAKE = 40  # pixels a frame that nobody moves, and that nothing lags behind
@@ -58,7 +59,7 @@ def plain(prototxt: str, weights: str, photo: str, out: str) -> None:
 
 def plain_clip(weights: str, clip: str, out: str) -> None:
     """The same loop of the tutorials for a clip, with the small network; prints frames a second, loading left out."""
-    net, capture, writer, count = cv2.dnn.readNetFromTensorflow(weights), cv2.VideoCapture(clip), None, 0
+    net, capture, writer, count = cv2.dnn.readNetFromONNX(weights), cv2.VideoCapture(clip), None, 0
     start = time.perf_counter()
     while (read := capture.read())[0]:
         picture = read[1]
@@ -74,32 +75,32 @@ def plain_clip(weights: str, clip: str, out: str) -> None:
     print(f"{count} frames, {seconds:.1f} s, {count / seconds:.2f} a second")
 
 
-def clip_commands(work: Path) -> dict[str, list[str]]:
+def clip_commands(work: Path, mediapipe: str | None) -> dict[str, list[str]]:
     """What is timed on the example clip, by the name in the table."""
     clip = str(PROJECT / "Input" / "example_video1.mp4")
-    weights = str(PROJECT / "pose" / SMALL.weights)
-    ours = [sys.executable, str(PROJECT / "get_hpe_video.py"), "--network", "mobilenet", "--no_display", "--write_json"]
-    choices = {"ours": [], "a look at every frame": ["--network_step", "1"], "--accuracy fast": ["--accuracy", "fast"],
+    weights = str(PACKAGE / MOBILENET.weights)
+    ours = [sys.executable, str(PROJECT / "get_hpe_video.py"), "--network", "blazepose", "--no_display", "--write_json"]
+    choices = {"ours": [], "every frame inferred": ["--network_step", "1"], "--accuracy fast": ["--accuracy", "fast"],
                "--accuracy best": ["--accuracy", "best"], "--no_smooth": ["--no_smooth"]}  # fmt: skip
     table = {"plain loop": [sys.executable, __file__, "--plain_clip", weights, clip, str(work / "plain.mp4")]}
     for name, options in choices.items():
         table[name] = [*ours, *options, "--output_dir", str(work / name)]
-    if importlib.util.find_spec("mediapipe"):
-        table["MediaPipe Pose (full), no drawing or writing"] = [sys.executable, __file__, "--mediapipe_clip", clip]
+    if mediapipe:
+        table["MediaPipe Pose (full), no drawing or writing"] = [mediapipe, "-c", MEDIAPIPE_CLIP, clip]
     return table
 
 
-def mediapipe_clip(clip: str) -> None:
-    import mediapipe
-
-    capture, count = cv2.VideoCapture(clip), 0
-    with mediapipe.solutions.pose.Pose(static_image_mode=False) as pose:
-        start = time.perf_counter()
-        while (read := capture.read())[0]:
-            pose.process(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
-            count += 1
-        seconds = time.perf_counter() - start
-    print(f"{count} frames, {seconds:.1f} s, {count / seconds:.2f} a second")
+MEDIAPIPE_CLIP = """
+import sys, time, cv2, mediapipe
+capture, count = cv2.VideoCapture(sys.argv[1]), 0
+with mediapipe.solutions.pose.Pose(static_image_mode=False) as pose:
+    start = time.perf_counter()
+    while (read := capture.read())[0]:
+        pose.process(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+        count += 1
+    seconds = time.perf_counter() - start
+print(f"{count} frames, {seconds:.1f} s, {count / seconds:.2f} a second")
+"""
 
 
 def poses(folder: Path) -> np.ndarray | None:
@@ -128,8 +129,8 @@ def lag(clip: np.ndarray, raw: np.ndarray) -> float:
     return float((behind * speed)[near].sum() / (speed * speed)[near].sum())
 
 
-def report_clip(runs: int, work: Path) -> None:
-    table, rates, said = clip_commands(work), {}, {}
+def report_clip(runs: int, work: Path, mediapipe: str | None) -> None:
+    table, rates, said = clip_commands(work, mediapipe), {}, {}
     for _ in range(runs):
         for name, command in table.items():
             done = subprocess.run(command, capture_output=True, text=True, env=NO_WINDOWS, check=True)
@@ -177,11 +178,10 @@ def commands(python4: str | None, weights_folder: Path, work: Path) -> dict[str,
     table = {"--help": [*image, "--help"]}
     for name, photo in (("3:4", upright), ("square", square)):
         if python4:
-            files = [PROTOTXT_FOLDER / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, photo, work / "plain.png"]
+            files = [PACKAGE / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, photo, work / "plain.png"]
             table[f"plain, OpenCV 4, {name}"] = [python4, __file__, "--plain", *map(str, files)]
         table[f"ours, OpenPose, {name}"] = [*ours, str(photo)]
-        if (PROJECT / "pose" / SMALL.weights).exists():
-            table[f"ours, mobilenet_thin, {name}"] = [*image, "--network", "mobilenet", "--image_file", str(photo)]
+        table[f"ours, the networks in the box, {name}"] = [*image, "--network", "blazepose", "--image_file", str(photo)]
     return table
 
 
@@ -191,9 +191,9 @@ def forwards(weights_folder: Path) -> dict:
     blob = cv2.dnn.blobFromImage(picture, 1 / 256, mean=(128, 128, 128))
     table = {}
     for stages in range(STAGES, 0, -1):
-        network = Network(OPENPOSE, weights_folder, stages=stages)
-        table[f"OpenPose COCO, --stages {stages}"] = lambda network=network: network(picture)
-    files = PROTOTXT_FOLDER / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, STAGES
+        openpose = Network(OPENPOSE, weights_folder, Device("cpu"), stages=stages)
+        table[f"OpenPose COCO, --stages {stages}"] = lambda openpose=openpose: openpose(picture)
+    files = PACKAGE / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, STAGES
     if importlib.util.find_spec("onnxruntime"):
         import onnxruntime
 
@@ -206,14 +206,12 @@ def forwards(weights_folder: Path) -> dict:
         model.reshape(list(blob.shape))
         compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         table["the same, OpenVINO f32"] = lambda: compiled([blob])
-    if (PROJECT / "pose" / SMALL.weights).exists():
-        small = Network(SMALL, PROJECT / "pose")
-        table["mobilenet_thin"] = lambda: small(picture)
-    if importlib.util.find_spec("mediapipe"):
-        import mediapipe
-
-        pose = mediapipe.solutions.pose.Pose(static_image_mode=True)
-        table["MediaPipe Pose (full)"] = lambda: pose.process(picture)
+    small = PoseEstimator(network="blazepose")
+    blob_256 = cv2.dnn.blobFromImage(picture[:256, :256], 1 / 255)
+    table["mobilenet_thin, four stages"] = lambda: small.topdown.detector(picture)
+    table["BlazePose's landmarks, 256x256"] = lambda: small.topdown.landmarks.forward(blob_256)
+    example = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+    table["the example photo's people"] = lambda: small(example)
     return table
 
 
@@ -231,7 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plain", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--plain_clip", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--mediapipe_clip", help=argparse.SUPPRESS)
+    parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")
     parser.add_argument("--clip_only", action="store_true", help="only the clip's table")
     parser.add_argument("--model_folder", type=Path, default=PROJECT / "pose")
     parser.add_argument("--opencv4", metavar="PYTHON", default=None if cv2.__version__ >= "5" else sys.executable)
@@ -242,15 +240,12 @@ def main() -> None:
         return plain(*args.plain)
     if args.plain_clip:
         return plain_clip(*args.plain_clip)
-    if args.mediapipe_clip:
-        return mediapipe_clip(args.mediapipe_clip)
     if args.make:
         return make(args.make)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}")
     with tempfile.TemporaryDirectory() as name:
         work = folder = Path(name)
-        if (PROJECT / "pose" / SMALL.weights).exists():
-            report_clip(args.runs, work)
+        report_clip(args.runs, work, args.mediapipe)
         if args.clip_only:
             return None
         if (args.model_folder / OPENPOSE.weights).exists():
@@ -272,7 +267,7 @@ def main() -> None:
         loads, rounds = [], {}
         for _ in range(args.runs):
             start = time.perf_counter()
-            Network(OPENPOSE, folder)
+            Network(OPENPOSE, folder, Device("cpu"))
             loads.append(time.perf_counter() - start)
         report("loading a network", {OPENPOSE.name: loads}, None, {})
         table = forwards(folder)

@@ -3,7 +3,6 @@
     write_caffemodel(path, random_weights(layer_shapes("COCO")))     full size, right names, any values: it runs
     write_caffemodel(path, seeing_weights("MPI"))                    full size, and it finds painted figures:
     picture, keypoints = painted_figure("MPI", (640, 480))           feed it this, and expect these keypoints
-    graph(weights of graph_shapes())                                 a TensorFlow graph as the small network's, thin
 
 The seeing network knows a colour for each keypoint and each limb. The colours lie on a sphere about grey in BGR space,
 so none lies between others: no mixture of colours, as scaling and compressing a picture give along its edges, is taken
@@ -261,70 +260,12 @@ def field(number: int, content: bytes) -> bytes:
     return b"".join(_header(number, [content]))
 
 
-def graph_shapes(channels: int = 4) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights in mobilenet_thin's TensorFlow graph by name, with few channels."""
-    shapes = {"MobilenetV1/Conv2d_0": (3, 3, 3, channels)}
-    layers = {f"MobilenetV1/Conv2d_{i}": (3, channels, channels) for i in range(1, 12)}
-    for stage in range(1, 7):
-        for branch, maps in (("L1", 38), ("L2", 19)):
-            inputs = 3 * channels if stage == 1 else 3 * channels + 57
-            for i, kernel in enumerate((3, 3, 3, 1, 1), 1):
-                outputs = maps if i == 5 else channels
-                layers[f"Openpose/MConv_Stage{stage}_{branch}_{i}"] = (kernel, inputs, outputs)
-                inputs = channels
-    for name, (kernel, inputs, outputs) in layers.items():
-        shapes[f"{name}_depthwise/depthwise_weights"] = (kernel, kernel, inputs, 1)
-        shapes[f"{name}_pointwise"] = (1, 1, inputs, outputs)
-    for name in [name for name, shape in shapes.items() if not name.endswith("depthwise_weights")]:
-        shape = shapes.pop(name)
-        shapes |= {f"{name}/weights": shape, f"{name}/Conv2D_bn_offset": shape[3:]}
-    return shapes
-
-
-def graph(weights: dict[str, np.ndarray]) -> bytes:
-    """A TensorFlow graph of nothing but these constants, and one of another kind."""
-    nodes = [field(1, field(1, b"axis") + field(2, b"Const") + _attribute(b"value", field(8, b"\x08\x03\x3a\x01\x03")))]
-    for name, values in weights.items():
-        dims = b"".join(field(2, b"\x08" + _varint(size)) for size in values.shape)
-        tensor = b"\x08\x01" + field(2, dims) + field(4, values.astype("<f4").tobytes())
-        kind = _attribute(b"dtype", b"\x30\x01")
-        nodes.append(
-            field(1, field(1, name.encode()) + field(2, b"Const") + kind + _attribute(b"value", field(8, tensor)))
-        )
-    return b"".join(nodes)
-
-
-def _attribute(key: bytes, value: bytes) -> bytes:
-    return field(5, field(1, key) + field(2, value))
-
-
 def _varint(value: int) -> bytes:
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
         value >>= 7
     return bytes([*out, value])
-
-
-def mutated(data, rng):
-    """Bytes with a few random changes: cut, flipped, put in, left out, doubled."""
-    data = bytearray(data)
-    for _ in range(rng.integers(1, 4)):
-        a, b = sorted(rng.integers(0, len(data) + 1, 2))
-        kind = rng.integers(0, 6)
-        if kind == 0:
-            del data[a:]
-        elif kind == 1:
-            data[a : a + 1] = rng.bytes(1)
-        elif kind == 2:
-            data[a:a] = rng.bytes(rng.integers(1, 20))
-        elif kind == 3:
-            del data[a : a + rng.integers(1, 20)]
-        elif kind == 4:
-            data[a:a] = data[b : b + rng.integers(1, 200)]
-        else:
-            data[a : a + 1] = bytes([data[a] ^ 1 << rng.integers(0, 8)]) if a < len(data) else b""
-    return bytes(data)
 
 
 def sentence(error, *parts):

@@ -16,7 +16,7 @@ from made import layer_shapes, random_weights, write_caffemodel
 
 from pose import PoseError
 from pose.caffe_to_onnx import onnx_model
-from pose.network import MODELS, Network
+from pose.network import OPENPOSE, Device, Network
 from pose.skeletons import MPI
 
 POSE = Path(__file__).parent.parent / "pose"
@@ -45,7 +45,7 @@ def thin_model(folder, mode="COCO", weights=None, name=None, **how):
     prototxt = folder / "thin.prototxt"
     text = PROTOTXTS[name or mode].read_text(encoding="utf-8")
     prototxt.write_text(re.sub(r"num_output: (64|128|256|512)\b", "num_output: 4", text), encoding="utf-8")
-    model = replace(MODELS[mode, "openpose"], prototxt=str(prototxt))
+    model = replace(OPENPOSE[mode], prototxt=str(prototxt))
     (folder / model.weights).parent.mkdir(exist_ok=True)
     write_caffemodel(folder / model.weights, weights or thin_weights(mode), **how)
     return model
@@ -111,14 +111,16 @@ def forward(net, picture=PICTURE):
 
 @pytest.mark.parametrize(("mode", "parameters"), [("COCO", 52_311_446), ("MPI", 51_481_032)])
 def test_full_networks(mode, parameters, tmp_path):
-    weights, model = random_weights(layer_shapes(mode), seed=1), MODELS[mode, "openpose"]
+    weights, model = random_weights(layer_shapes(mode), seed=1), OPENPOSE[mode]
     assert sum(values.size for blobs in weights.values() for values in blobs) == parameters
     path = tmp_path / model.weights
     path.parent.mkdir()
     write_caffemodel(path, weights)
     outputs = stage_outputs(weights, PICTURE[:24, :16])
     for stages in (1, 6):
-        assert_is_stage(forward(Network(model, tmp_path, stages=stages).net, PICTURE[:24, :16]), outputs, stages)
+        assert_is_stage(
+            forward(Network(model, tmp_path, Device("cpu"), stages=stages).net, PICTURE[:24, :16]), outputs, stages
+        )
     start = time.perf_counter()
     graph = onnx_model(PROTOTXTS[mode], path, 6, embed=False)
     assert time.perf_counter() - start < 0.3
@@ -131,7 +133,7 @@ def test_every_stage(mode, folder):
     weights = thin_weights(mode)
     model, outputs = thin_model(folder, mode, weights), stage_outputs(weights, PICTURE)
     for stages in range(1, 7):
-        assert_is_stage(Network(model, folder, stages=stages).forward(PICTURE), outputs, stages)
+        assert_is_stage(Network(model, folder, Device("cpu"), stages=stages).forward(PICTURE), outputs, stages)
 
 
 @pytest.mark.parametrize("stages", [1, 2, 6])
@@ -154,8 +156,8 @@ def test_onnx_with_its_weights_is_valid_and_engines_agree(stages, folder):
 def test_every_way_to_write_weights(how, folder, monkeypatch):
     """Old files have sizes in four numbers, and snapshots have layers that the prototxt has not."""
     monkeypatch.chdir(folder)
-    plain = Network(thin_model(folder), folder).forward(PICTURE)
-    assert np.array_equal(Network(thin_model(folder, **how), Path()).forward(PICTURE), plain)
+    plain = Network(thin_model(folder), folder, Device("cpu")).forward(PICTURE)
+    assert np.array_equal(Network(thin_model(folder, **how), Path(), Device("cpu")).forward(PICTURE), plain)
 
 
 def test_the_faster_prototxt_is_what_stages_4_runs(folder):
@@ -178,7 +180,7 @@ def test_prototxts_as_other_programs_read_them(name, last, folder):
 @pytest.mark.parametrize("stages", [0, 7])
 def test_stages_that_are_not_there(stages, folder):
     with pytest.raises(ValueError, match=f"stages must be from 1 to 6, not {stages}"):
-        Network(thin_model(folder), folder, stages=stages)
+        Network(thin_model(folder), folder, Device("cpu"), stages=stages)
 
 
 # --- Files that are not OpenPose's
@@ -187,7 +189,7 @@ def test_stages_that_are_not_there(stages, folder):
 def run(model, folder):
     """Whether it runs with an output in range; else it has to say in one sentence that the file is not the genuine."""
     try:
-        values = Network(model, folder).forward(PICTURE)
+        values = Network(model, folder, Device("cpu")).forward(PICTURE)
     except PoseError as error:
         path, name = folder / model.weights, model.weights.split("/")[0]
         hash_name = {"coco": "SHA-256", "mpi": "SHA-1"}[name]
@@ -220,7 +222,7 @@ def test_weights_that_are_none(content, what, folder):
         path.write_bytes(content)
     start = time.perf_counter()
     with pytest.raises(PoseError, match=rf"pose_iter_440000.caffemodel {what}.*; .*\./getModels.sh coco\.$"):
-        Network(model, folder)
+        Network(model, folder, Device("cpu"))
     assert time.perf_counter() - start < 1
 
 
@@ -266,7 +268,7 @@ def test_output_out_of_range_or_none(bias, folder, monkeypatch):
     assert not run(model, folder)
     digest = hashlib.sha256((folder / model.weights).read_bytes()).hexdigest()
     with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU: .*--device cpu"):
-        Network(replace(model, hash=digest), folder).forward(PICTURE)
+        Network(replace(model, hash=digest), folder, Device("cpu")).forward(PICTURE)
 
 
 def test_another_number_of_channels(folder):
@@ -277,4 +279,4 @@ def test_an_error_with_the_genuine_file_is_ours(folder):
     model = thin_model(folder)
     (folder / model.weights).write_bytes(b"<html>")
     with pytest.raises((KeyError, ValueError)):
-        Network(replace(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder)
+        Network(replace(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder, Device("cpu"))

@@ -24,8 +24,8 @@ def test_defaults(parser):
 
 
 def test_letter_case_does_not_matter(parser):
-    args = parser.parse_args(["--mode", "mpi", "--device", "CPU", "--network", "MobileNet"])
-    assert (args.mode, args.device, args.network) == ("MPI", "cpu", "mobilenet")
+    args = parser.parse_args(["--mode", "mpi", "--device", "CPU", "--network", "BlazePose"])
+    assert (args.mode, args.device, args.network) == ("MPI", "cpu", "blazepose")
 
 
 @pytest.mark.parametrize(("text", "size"), [("368x368", (368, 368)), ("-1x256", (-1, 256)), ("320X-1", (320, -1))])
@@ -43,6 +43,7 @@ def test_net_resolution_may_begin_with_minus(parser):
         "--mode BODY_25",
         "--device tpu",
         "--network vgg",
+        "--network mobilenet",
         "--net_resolution 368",
         "--net_resolution 0x0",
         "--net_resolution=-1x-1",
@@ -71,6 +72,25 @@ def test_a_mistyped_option_is_one_line_and_2(parser, options, capsys):
     assert said.out == ""
     assert said.err.count("\n") == 1
     assert "--help" in said.err
+
+
+@pytest.mark.parametrize("name", ["auto", "openpose", "blazepose"])
+def test_networks(parser, name):
+    assert parser.parse_args(["--network", name]).network == name
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "MobileNet"])
+def test_who_asks_for_mobilenet_learns_what_has_its_place(parser, name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(["--network", name])
+    assert stop.value.code == 2
+    assert "use --network blazepose" in capsys.readouterr().err
+
+
+def test_a_network_that_there_is_not_is_answered_with_those_that_there_are(parser, capsys):
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--network", "vgg"])
+    assert "auto, openpose, blazepose" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

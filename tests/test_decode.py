@@ -3,7 +3,7 @@ import pytest
 from painting import paint, standing
 
 from pose import decode
-from pose.decode import find_peaks, find_people, sample
+from pose.decode import find_candidates, find_peaks, find_people, sample
 from pose.skeletons import COCO, MPI, SKELETONS
 
 CELL = 8
@@ -250,6 +250,34 @@ def test_threshold():
 def test_scores_stay_within_0_and_1():
     people = find_people(paint("COCO", [standing("COCO", at=(60, 40))], (46, 46), peak=1.2), COCO)
     assert people[:, :, 2].max() == 1
+
+
+def test_candidates_of_clear_people_are_the_people():
+    truth = [standing("COCO", at=(20, 40)), standing("COCO", at=(200, 40), scale=1.4)]
+    candidates = find_candidates(paint("COCO", truth, (46, 46)), COCO)
+    assert candidates.dtype == np.float32
+    assert_same_people(candidates, truth, within=0.2 * CELL)
+
+
+def test_candidates_are_weak_groups_too():
+    truth = standing("COCO", at=(60, 40))
+    faint = paint("COCO", [truth], (46, 46), peak=0.08)  # below find_people's threshold of a peak
+    assert len(find_people(faint, COCO, threshold=0)) == 0
+    assert_same_people(find_candidates(faint, COCO), [truth], within=0.2 * CELL)
+    weak = paint("COCO", [truth], (46, 46), peak=0.12)
+    weak.values[19:] *= 0.06  # fields just above the threshold: with its peaks 0.18 a keypoint
+    assert len(find_people(weak, COCO, threshold=0)) == 0
+    assert_same_people(find_candidates(weak, COCO), [truth], within=0.2 * CELL)
+
+
+def test_candidates_are_no_noise_and_no_two_keypoints():
+    fainter = paint("COCO", [standing("COCO", at=(60, 40))], (46, 46), peak=0.04)
+    assert find_candidates(fainter, COCO).shape == (0, 18, 3)
+    assert find_candidates(paint("COCO", [], (46, 46)), COCO).shape == (0, 18, 3)
+    assert find_candidates(paint("COCO", [], (1, 46)), COCO).shape == (0, 18, 3)
+    two = np.full((18, 2), np.nan)
+    two[[1, 2]] = (100, 100), (140, 100)
+    assert len(find_candidates(paint("COCO", [two], (46, 46)), COCO)) == 0
 
 
 def test_a_plateau_is_one_peak():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pose.maps import Maps, fit
+from pose.maps import BRIGHT, MAX_GAIN, Maps, brighten, fit
 
 
 def test_a_cells_centre_in_pixels():
@@ -65,3 +65,40 @@ def test_cells_in_the_padding_are_cut_away():
     how = fit((1000, 10), (368, 368))
     assert how.size_wh == (368, 16)
     assert how.maps(np.zeros((3, 2, 46))).values.shape == (3, 1, 46)
+
+
+def photo(brightest):
+    """All values from 0 to brightest, equally often, in each of the colours, and one pixel that is white."""
+    values = np.linspace(0, brightest, 100 * 100).round().astype(np.uint8).reshape(100, 100)
+    picture = np.dstack([values, values.T, values[::-1]])
+    picture[50, 50] = 255
+    return picture
+
+
+@pytest.mark.parametrize("brightest", [90, 150, 220])
+def test_a_dark_picture_is_raised(brightest):
+    dark = photo(brightest)
+    raised = brighten(dark)
+    assert (raised.dtype, raised.shape) == (np.uint8, dark.shape)
+    assert abs(np.percentile(raised.max(axis=2), 99) - BRIGHT) <= 3
+    gain = BRIGHT / np.percentile(dark.max(axis=2), 99)
+    assert np.abs(raised - np.minimum(gain * dark.astype(float), 255)).max() < 4  # all colours alike, none overflows
+    assert np.array_equal(dark, photo(brightest))
+
+
+@pytest.mark.parametrize("brightest", [BRIGHT + 8, 255])
+def test_a_bright_picture_stays_as_it_is(brightest):
+    bright = photo(brightest)
+    assert np.array_equal(brighten(bright), bright)
+
+
+def test_one_bright_colour_is_bright():
+    red = np.zeros((20, 20, 3), np.uint8)
+    red[:, :, 2] = 240
+    assert np.array_equal(brighten(red), red)
+
+
+@pytest.mark.parametrize("value", [0, 1, 20])
+def test_a_black_picture_is_raised_no_further_than_sense(value):
+    raised = brighten(np.full((20, 30, 3), value, np.uint8))
+    assert (raised == value * MAX_GAIN).all()

@@ -42,6 +42,21 @@ def test_maps_of_a_mirrored_picture_turn_into_the_pictures_own(name):
     assert np.abs(values - paint(name, [person], (46, 46)).values).max() < 1e-5
 
 
+def test_sigmas_are_cocos():
+    """Those of the COCO evaluation (pycocotools' kpt_oks_sigmas), by its own order of the keypoints."""
+    parts = "Nose Eye Ear Shoulder Elbow Wrist Hip Knee Ankle".split()
+    cocos = dict(zip(parts, (0.026, 0.025, 0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089), strict=True))
+    for skeleton in SKELETONS.values():
+        assert len(skeleton.sigmas) == len(skeleton.keypoints)
+        for name, sigma in zip(skeleton.keypoints, skeleton.sigmas, strict=True):
+            part = name if name in parts else name[1:]
+            if part in cocos:
+                assert sigma == cocos[part], name
+            else:  # COCO labels neither head top, neck nor chest
+                assert min(cocos.values()) <= sigma <= max(cocos.values())
+    assert [COCO.sigmas[k] for k in COCO.mirrored] == list(COCO.sigmas)
+
+
 def test_the_limbs_of_arms_and_legs_from_the_trunk_outwards():
     pairs = [((right.start, right.end), (left.start, left.end)) for right, left in COCO.paired_limbs]
     assert pairs == [((2, 3), (5, 6)), ((3, 4), (6, 7)), ((8, 9), (11, 12)), ((9, 10), (12, 13))]

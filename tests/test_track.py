@@ -3,7 +3,7 @@ import pytest
 from painting import standing
 
 from pose.skeletons import COCO
-from pose.track import BRIDGE, FLIP_MOST, FORGET_AFTER, Tracker, between
+from pose.track import BRIDGE, FLIP_MOST, FORGET_AFTER, Tracker, interpolate
 
 
 def person_at(x, y=0.0, scale=1.0):
@@ -146,21 +146,22 @@ def test_two_who_cross_keep_who_they_are_though_one_is_hidden_behind_the_other()
     assert len(who) == 2
 
 
-def looks(people_at, step, count):
-    """What `between` yields over frames that are their own numbers, and which of them were looked at."""
+def looks(people_at, step, count, lookahead=True):
+    """What `interpolate` yields over frames that are their own numbers, and which of them were looked at."""
     seen = []
 
-    def see(t, frame):
+    def estimate(t, frame, upcoming):
         assert frame == pytest.approx(30 * t)
-        seen.append(frame)
+        seen.append((frame, upcoming))
         return people_at(frame)
 
-    return list(between(((n, n / 30, n) for n in range(count)), see, step)), seen
+    return list(interpolate(((n, n / 30, n) for n in range(count)), estimate, step, lookahead)), seen
 
 
-def test_people_between_two_looks_are_on_their_way():
-    frames, seen = looks(lambda n: (person_at(10 * n)[None], [7]), step=3, count=8)
-    assert seen == [0, 3, 6, 7]  # every third, and the last
+@pytest.mark.parametrize("lookahead", [True, False])
+def test_people_between_two_looks_are_on_their_way(lookahead):
+    frames, seen = looks(lambda n: (person_at(10 * n)[None], [7]), step=3, count=8, lookahead=lookahead)
+    assert [frame for frame, _ in seen] == [0, 3, 6, 7]  # every third, and the last
     assert [number for number, *_ in frames] == list(range(8))
     for number, t, frame, people, ids in frames:
         assert frame == number == pytest.approx(30 * t)
@@ -168,17 +169,59 @@ def test_people_between_two_looks_are_on_their_way():
         assert np.abs(people[0] - person_at(10 * number)).max() < 1e-3
 
 
-def test_who_is_seen_in_one_of_two_looks_is_there_half_the_way():
-    def comes_and_goes(number):
-        a, b = person_at(10 * number), person_at(500)
-        b[4] = 0 if number == 4 else b[4]
-        return (np.stack([a, b]), [0, 1]) if number >= 4 else (a[None], [0])
+def comes_and_goes(number):
+    """One who walks on, and from frame 4 another, whose wrist is not seen at first."""
+    a, b = person_at(10 * number), person_at(500)
+    b[4] = 0 if number == 4 else b[4]
+    return (np.stack([a, b]), [0, 1]) if number >= 4 else (a[None], [0])
 
+
+def test_who_is_seen_in_one_of_two_looks_is_there_half_the_way():
     frames, _ = looks(comes_and_goes, step=4, count=9)
     assert [len(people) for *_, people, _ in frames] == [1, 1, 2, 2, 2, 2, 2, 2, 2]
     wrist = [people[1, 4, 2] > 0 for *_, people, _ in frames[4:]]
     assert wrist == [False, False, True, True, True]
     assert looks(comes_and_goes, step=1, count=0) == ([], [])
+
+
+@pytest.mark.parametrize("step", [1, 2, 4])
+@pytest.mark.parametrize("count", [0, 1, 4, 9, 10])
+def test_looking_ahead_changes_no_item_and_no_order(step, count):
+    ahead, seen_ahead = looks(comes_and_goes, step, count)
+    behind, seen_behind = looks(comes_and_goes, step, count, lookahead=False)
+    assert [number for number, *_ in ahead] == [number for number, *_ in behind] == list(range(count))
+    assert [frame for frame, _ in seen_ahead] == [frame for frame, _ in seen_behind]
+    for (*item, people, ids), (*other, other_people, other_ids) in zip(ahead, behind, strict=True):
+        assert (item, ids) == (other, other_ids)
+        assert np.array_equal(people, other_people)
+
+
+@pytest.mark.parametrize(
+    ("step", "count", "looked_at"),
+    [(1, 4, [0, 1, 2, 3]), (3, 8, [0, 3, 6, 7]), (3, 7, [0, 3, 6]), (4, 2, [0, 1]), (4, 1, [0])],
+)
+def test_a_look_is_told_which_frame_the_next_one_is_at(step, count, looked_at):
+    _, seen = looks(comes_and_goes, step, count)
+    assert seen == [
+        (frame, None if following is None else (pytest.approx(following / 30), following))
+        for frame, following in zip(looked_at, [*looked_at[1:], None], strict=True)
+    ]
+    _, seen = looks(comes_and_goes, step, count, lookahead=False)
+    assert seen == [(frame, None) for frame in looked_at]
+
+
+@pytest.mark.parametrize(("lookahead", "taken"), [(False, [1, 4, 4, 4, 7]), (True, [4, 7, 7, 7, 10])])
+def test_a_camera_need_not_wait_for_later_frames(lookahead, taken):
+    """How many frames have been taken when each of the first five comes out."""
+    count = 0
+
+    def camera():
+        nonlocal count
+        for count in range(1, 20):
+            yield count - 1, count / 30, count - 1
+
+    frames = interpolate(camera(), lambda t, frame, upcoming: comes_and_goes(frame), 3, lookahead)
+    assert [(next(frames)[0], count) for _ in range(5)] == list(enumerate(taken))
 
 
 def test_two_frames_at_one_time_do_no_harm():

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Make pose_landmark_full.onnx from MediaPipe's TFLite file. A development tool; nothing imports it.
+
+    pip install tensorflow-cpu==2.21.0 tf2onnx==1.17.0 onnx==1.23.2
+    pip download --no-deps mediapipe==0.10.14 -d .
+    python pose/blazepose/convert.py mediapipe-0.10.14-*.whl
+
+What is changed after tf2onnx, with equal results: the input is 1×3×256×256 (it was 1×256×256×3), convolutions do their
+padding themselves, the segmentation mask and its layers are left out, heatmaps come as 1×39×64×64, the outputs have
+names, and the weights are kept as the 16-bit floats that they are in the original.
+"""
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, checker, helper, numpy_helper
+
+MEMBER = "mediapipe/modules/pose_landmark/pose_landmark_full.tflite"
+SOURCE_SHA256 = "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
+OUTPUTS = {  # tf2onnx's name: ours, shape
+    "Identity": ("landmarks", [1, 195]),  # 39 × (x, y, z in pixels of the input; visibility, presence before sigmoid)
+    "Identity_1": ("presence", [1, 1]),  # is there a person, 0 to 1
+    "Identity_3": ("heatmaps", [1, 39, 64, 64]),  # before the sigmoid
+    "Identity_4": ("world_landmarks", [1, 117]),  # 39 × (x, y, z) in metres, the hips' centre at the origin
+}
+
+
+def tf2onnx(tflite: bytes) -> onnx.GraphProto:
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "in.tflite", Path(folder) / "out.onnx"
+        source.write_bytes(tflite)
+        command = [sys.executable, "-m", "tf2onnx.convert", "--opset", "13", "--tflite", source, "--output", target]
+        subprocess.run(command, check=True)
+        return onnx.load(target).graph
+
+
+def simplify(graph: onnx.GraphProto) -> onnx.ModelProto:
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    made_by = {node.output[0]: node for node in graph.node}
+    nodes = []
+    for node in graph.node:
+        source = made_by.get(node.input[0])
+        if node.op_type == "Conv":
+            if source.op_type == "Transpose":  # of the picture, which comes as OpenCV gives it
+                source = made_by[source.input[0]]
+                padding = values[source.input[1]].reshape(2, 4)[:, 1:3]  # before and after, of height and width
+                node.input[0] = "image"
+            elif source.op_type == "Pad":
+                padding = values[source.input[1]].reshape(2, 4)[:, 2:]
+                node.input[0] = source.input[0]
+            else:
+                padding = None
+            if padding is not None:
+                node.attribute.append(helper.make_attribute("pads", padding.reshape(-1).tolist()))
+        for number, name in enumerate(node.output):
+            if name in OUTPUTS:
+                if node.op_type == "Transpose":
+                    made_by[node.input[0]].output[0] = OUTPUTS[name][0]
+                node.output[number] = OUTPUTS[name][0]
+        if node.op_type not in ("Pad", "Transpose"):
+            nodes.append(node)
+    needed = {name for name, _ in OUTPUTS.values()}
+    for node in reversed(nodes):
+        if node.output[0] in needed:
+            needed.update(node.input)
+    nodes = [node for node in nodes if node.output[0] in needed]
+    return with_16_bit_weights(nodes, {name: value for name, value in values.items() if name in needed})
+
+
+def with_16_bit_weights(nodes: list[onnx.NodeProto], values: dict[str, np.ndarray]) -> onnx.ModelProto:
+    weights = {name for node in nodes if node.op_type == "Conv" for name in node.input[1:]}
+    initializers, casts = [], []
+    for name, value in values.items():
+        if name in weights:
+            half = value.astype(np.float16)
+            if not np.array_equal(half.astype(np.float32), value):
+                sys.exit(f"{name} is no 16-bit float in the original.")
+            initializers.append(numpy_helper.from_array(half, f"{name}.16"))
+            casts.append(helper.make_node("Cast", [f"{name}.16"], [name], f"{name}.cast", to=TensorProto.FLOAT))
+        else:
+            initializers.append(numpy_helper.from_array(value, name))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 256, 256])
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in OUTPUTS.values()]
+    graph = helper.make_graph(casts + nodes, "pose_landmark_full", [image], outputs, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    checker.check_model(model, full_check=True)
+    return model
+
+
+def main() -> None:
+    source = zipfile.ZipFile(sys.argv[1]).read(MEMBER)
+    if hashlib.sha256(source).hexdigest() != SOURCE_SHA256:
+        sys.exit(f"{MEMBER} in {sys.argv[1]} is not the genuine file.")
+    model = simplify(tf2onnx(source)).SerializeToString(deterministic=True)
+    path = Path(__file__).with_name("pose_landmark_full.onnx")
+    path.write_bytes(model)
+    print(f"{path}: {len(model)} bytes, SHA-256 {hashlib.sha256(model).hexdigest()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Geometry of poses (K, 3): size, distance, strength. Knows no network and no picture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .skeletons import Skeleton
+
+AREA = 0.25  # of a person, in squares of their size: COCO's areas of standing people
+
+
+def size(pose: np.ndarray) -> float:
+    """Longer side of the box of a pose's (K, 3) found keypoints, in pixels, at least 1."""
+    found = pose[pose[:, 2] > 0, :2]
+    return max(1.0, float(np.ptp(found, axis=0).max())) if len(found) else 1.0
+
+
+def strength(pose: np.ndarray) -> float:
+    """Large and well seen comes first: the sum of a pose's (K, 3) scores times its size."""
+    return float(pose[:, 2].sum()) * size(pose)
+
+
+def strongest_first(people: np.ndarray, number_people_max: int = -1) -> np.ndarray:
+    """People (N, K, 3) in the order of their strength, number_people_max of them; -1: all."""
+    order = sorted(range(len(people)), key=lambda number: -strength(people[number]))
+    return people[order if number_people_max < 0 else order[:number_people_max]]
+
+
+def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean distance of the keypoints that both poses (K, 3) have, in sizes of the larger one; inf without any."""
+    both = (a[:, 2] > 0) & (b[:, 2] > 0)
+    if not both.any():
+        return math.inf
+    return float(np.linalg.norm(a[both, :2] - b[both, :2], axis=1).mean() / max(size(a), size(b)))
+
+
+def similarity(a: np.ndarray, b: np.ndarray, skeleton: Skeleton) -> float:
+    """Object keypoint similarity of two poses (K, 3), 0 to 1, or that with left and right exchanged if it is more.
+
+    It counts keypoints that agree more than the distance of those that do not, and front and back look alike.
+    """
+    area = AREA * max(size(a), size(b)) ** 2
+    best = 0.0
+    for other in (b, b[list(skeleton.mirrored)]):
+        both = (a[:, 2] > 0) & (other[:, 2] > 0)
+        if both.any():
+            squares = ((a[both, :2] - other[both, :2]) ** 2).sum(axis=1)
+            spread = 2 * np.array(skeleton.sigmas)[both]
+            best = max(best, float(np.exp(-squares / (2 * area * spread**2)).mean()))
+    return best
+
+
+def extrapolate(before: np.ndarray, pose: np.ndarray, which: np.ndarray) -> None:
+    """Give the pose (K, 3) its missing keypoints `which` (K,) from the pose before, moved as the others have moved."""
+    both = (before[:, 2] > 0) & (pose[:, 2] > 0)
+    which = which & (before[:, 2] > 0) & (pose[:, 2] == 0)
+    moved = np.median(pose[both, :2] - before[both, :2], axis=0) if both.any() else 0
+    pose[which] = before[which]
+    pose[which, :2] += moved

@@ -1,0 +1,155 @@
+"""The two networks in the box: mobilenet_thin finds people, BlazePose places the keypoints of each one.
+
+mobilenet_thin's own keypoints are only good enough to say where somebody may be. Whether there is a person, and where
+their keypoints are, BlazePose says.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from .blazepose import CROP_MARGIN, Crop, LandmarkNetwork, Placement, crop_around
+from .decode import find_candidates
+from .network import MOBILENET, PACKAGE, Device, Network
+from .poses import pose_distance, similarity
+from .skeletons import COCO
+
+MIN_PRESENCE = 0.5  # MediaPipe's own
+MIN_SHARPNESS = 0.5  # people have 0.55 and more, trees, tripods and flags 0.46 and less on the labelled pictures
+LATER_PASS = 0.05  # a later pass counts unless its sharpness is lower by more
+SAME_PERSON = 0.5  # object keypoint similarity from which two poses are one person's
+UPRIGHT = -0.57  # y of the direction from hips to shoulders: up to 55° from the vertical
+LARGER = 1.7  # sides of the detector's input where nobody was found with the usual ones
+MIRRORED = list(COCO.mirrored)
+TURNS = {  # of the picture, to find who lies or stands on their head, and the way back
+    cv2.ROTATE_90_CLOCKWISE: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    cv2.ROTATE_90_COUNTERCLOCKWISE: cv2.ROTATE_90_CLOCKWISE,
+    cv2.ROTATE_180: cv2.ROTATE_180,
+}
+
+
+@dataclass(frozen=True)
+class AccuracyPreset:
+    """How --accuracy spends time."""
+
+    passes: int  # of the landmark network for each person in a photo, each from the crop that the one before gives
+    mirrored: bool  # every inference is averaged with one of the mirrored picture
+    all_turns: bool  # who lies is looked for even where others stand
+
+
+PRESETS = {
+    "fast": AccuracyPreset(passes=1, mirrored=False, all_turns=False),
+    "balanced": AccuracyPreset(passes=2, mirrored=False, all_turns=False),
+    "best": AccuracyPreset(passes=2, mirrored=True, all_turns=True),
+}
+
+
+class TopDown:
+    """Finds everyone in a picture, and people again in the next one."""
+
+    def __init__(self, device: Device, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
+        self.preset = preset
+        self.detector = Network(MOBILENET, PACKAGE, device, net_wh, mirrored=preset.mirrored)
+        self.landmarks, self.device = device.load_landmarks(), device
+
+    @cached_property
+    def worker(self) -> tuple[ThreadPoolExecutor, LandmarkNetwork]:
+        """A second network in a thread of its own: two inferences side by side use two cores better than one does."""
+        return ThreadPoolExecutor(1), self.device.load_landmarks()
+
+    def follow(self, picture: np.ndarray, crop: Crop) -> Placement:
+        """The person in a crop of a clip's frame."""
+        return self.landmarks(picture, crop, self.preset.mirrored)
+
+    def start(self, picture: np.ndarray, crops: list[Crop]) -> list[Future]:
+        """Begin to do that for several crops; each Future gives the crop and the Placement."""
+        pool, landmarks = self.worker
+        return [pool.submit(lambda crop=crop: (crop, landmarks(picture, crop, self.preset.mirrored))) for crop in crops]
+
+    def find(self, picture: np.ndarray) -> list[Placement]:
+        """Everyone in a picture (H, W, 3): also small ones where there are no others, and who lies where nobody stands."""
+        found = self.search(picture, self.preset.passes) or self.search(picture, self.preset.passes, LARGER)
+        if self.preset.all_turns or not any(person.next_crop.up[1] < UPRIGHT for person in found):
+            larger = 1 if found else LARGER
+            turned = [self.search(picture, self.preset.passes, larger, turn) for turn in TURNS]
+            found += apart(max(turned, key=lambda people: sum(person.sharpness for person in people)), found)
+        return found
+
+    def search(
+        self, picture: np.ndarray, passes: int, larger: float = 1, turn: int | None = None, known: list | None = None
+    ) -> list[Placement]:
+        """The people that the detector finds in the picture or in cv2.rotate(picture, turn), but for those known."""
+        turned = picture if turn is None else cv2.rotate(picture, turn)
+        candidates = turn_people(find_candidates(self.detector(turned, larger), COCO), TURNS.get(turn), turned)
+        first = [(self.place(picture, pose, passes), pose) for pose in candidates if not is_known(pose, known or [])]
+        found: list[Placement] = []
+        for placement, candidate in sorted(first, key=lambda pair: -pair[0].sharpness):
+            near = [other.pose for other in found if overlap(placement.next_crop, other.pose)]
+            if near:  # the network may have taken a part of them for this person's
+                placement = self.place(picture, candidate, passes, near)
+            if is_person(placement) and not is_known(placement.pose, [other.pose for other in found]):
+                found.append(placement)
+        return found
+
+    def place(self, picture: np.ndarray, candidate: np.ndarray, passes: int, hidden: list | None = None) -> Placement:
+        """The person of whom the detector's pose (18, 3) is known, by the best of so many passes."""
+        best, crop = None, crop_around(candidate)
+        for _ in range(passes):
+            placement = self.landmarks(picture, crop, self.preset.mirrored, hidden or [])
+            if best is None or self.is_better(placement, best, candidate):
+                best = placement
+            crop = placement.next_crop
+        return best
+
+    def is_better(self, later: Placement, before: Placement, candidate: np.ndarray) -> bool:
+        """Whether a pass improves on the one before.
+
+        It may take front for back and exchange left and right. Then the pass that agrees with the detector counts.
+        """
+        exchanged = later.pose[MIRRORED]
+        if pose_distance(exchanged, before.pose) < pose_distance(later.pose, before.pose):
+            return pose_distance(later.pose, candidate) < pose_distance(before.pose, candidate)
+        return later.sharpness > before.sharpness - LATER_PASS
+
+
+def is_person(placement: Placement) -> bool:
+    return placement.presence >= MIN_PRESENCE and placement.sharpness >= MIN_SHARPNESS
+
+
+def is_known(pose: np.ndarray, others: list[np.ndarray]) -> bool:
+    return any(similarity(pose, other, COCO) > SAME_PERSON for other in others)
+
+
+def overlap(crop: Crop, pose: np.ndarray) -> bool:
+    """Whether a pose (18, 3) reaches into the circle that the crop is cut around."""
+    near = np.linalg.norm(pose[:, :2] - crop.centre, axis=1) < crop.half_side / CROP_MARGIN
+    return bool((near & (pose[:, 2] > 0)).any())
+
+
+def apart(placements: list[Placement], others: list[Placement]) -> list[Placement]:
+    """Those that lie elsewhere than all others: seen upside down, somebody looks like another person in their place."""
+    crops = [other.next_crop for other in others]
+    return [
+        one
+        for one in placements
+        if all(np.linalg.norm(one.next_crop.centre - crop.centre) > crop.half_side / 2 for crop in crops)
+    ]
+
+
+def turn_people(people: np.ndarray, turn: int | None, picture: np.ndarray) -> np.ndarray:
+    """People (N, K, 3) in a picture, as they lie in cv2.rotate(picture, turn); turn None: as they are."""
+    if turn is None:
+        return people
+    h, w = picture.shape[:2]
+    x, y, score = np.moveaxis(people, 2, 0)
+    x, y = {
+        cv2.ROTATE_90_CLOCKWISE: (h - 1 - y, x),
+        cv2.ROTATE_180: (w - 1 - x, h - 1 - y),
+        cv2.ROTATE_90_COUNTERCLOCKWISE: (y, w - 1 - x),
+    }[turn]
+    return np.where(score[..., None] > 0, np.stack([x, y, score], axis=2), 0).astype(np.float32)

@@ -1,0 +1,116 @@
+"""Geometry of poses, on someone painted standing."""
+
+import math
+
+import numpy as np
+import pytest
+from painting import standing
+
+from pose.poses import extrapolate, pose_distance, similarity, size, strength, strongest_first
+from pose.skeletons import COCO, MPI, SKELETONS
+
+R_WRIST = 4
+
+
+def pose_at(x=0.0, y=0.0, scale=1.0, name="COCO"):
+    """Someone standing, 200·scale pixels tall."""
+    points = standing(name, (x, y), scale)
+    return np.column_stack([points, np.ones(len(points))]).astype(np.float32)
+
+
+def without(pose, *keypoints):
+    pose = pose.copy()
+    pose[list(keypoints)] = 0
+    return pose
+
+
+def test_size_is_the_longer_side_of_what_was_found():
+    assert size(pose_at()) == pytest.approx(191)
+    assert size(pose_at(70, -300, 2)) == pytest.approx(382)
+    assert size(without(pose_at(), 10, 13)) == pytest.approx(144)  # to the knees
+    assert size(without(pose_at(), *range(1, 18))) == 1
+    assert size(np.zeros((18, 3), np.float32)) == 1
+
+
+def test_large_and_well_seen_comes_first():
+    small, large, faint = pose_at(), pose_at(300, 0, 2), pose_at(700)
+    faint[:, 2] = 0.3
+    people = np.stack([faint, small, large])
+    assert strength(large) > strength(small) > strength(faint)
+    assert np.array_equal(strongest_first(people), [large, small, faint])
+    assert np.array_equal(strongest_first(people, 2), [large, small])
+    assert strongest_first(people[:0], 1).shape == (0, 18, 3)
+
+
+def test_distance_is_in_sizes_of_the_larger_one():
+    assert pose_distance(pose_at(), pose_at()) == 0
+    assert pose_distance(pose_at(), pose_at(19.1)) == pytest.approx(0.1)
+    assert pose_distance(pose_at(0, 0, 2), pose_at(38.2, 0, 2)) == pytest.approx(0.1)
+    one_far_off = without(pose_at(), *range(2, 18))
+    one_far_off[1, 1] += 357  # 382 tall beside 191: one keypoint in its place, one 357 off
+    assert pose_distance(pose_at(), one_far_off) == pose_distance(one_far_off, pose_at())
+    assert pose_distance(pose_at(), one_far_off) == pytest.approx(357 / 2 / 382)
+    assert pose_distance(without(pose_at(), 4), pose_at(19.1)) == pytest.approx(0.1)
+    assert pose_distance(without(pose_at(), *range(9)), without(pose_at(), *range(9, 18))) == math.inf
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+def test_the_same_pose_is_wholly_similar(name):
+    pose, skeleton = pose_at(name=name), SKELETONS[name]
+    assert similarity(pose, pose, skeleton) == pytest.approx(1)
+    assert similarity(pose, pose[list(skeleton.mirrored)], skeleton) == pytest.approx(1)  # left and right exchanged
+    assert similarity(pose, without(pose, R_WRIST, 9), skeleton) == pytest.approx(1)  # only what both have counts
+
+
+def test_someone_elsewhere_is_not_similar():
+    assert similarity(pose_at(), pose_at(150), COCO) < 0.1
+    assert similarity(pose_at(), pose_at(1000), COCO) < 1e-6
+    assert similarity(pose_at(), pose_at(0, 0, 0.3), COCO) < 0.3
+    nobody = np.zeros((18, 3), np.float32)
+    assert similarity(pose_at(), nobody, COCO) == similarity(nobody, nobody, COCO) == 0
+
+
+def test_similarity_is_symmetric_and_between_0_and_1():
+    rng = np.random.default_rng(0)
+    for spread in (1, 10, 40, 200):
+        for skeleton in (COCO, MPI):
+            a, b = (pose_at(name=skeleton.name, scale=scale) for scale in (1, 1.3))
+            a[:, :2] += rng.normal(0, spread, (len(a), 2))
+            b[:, 2] = rng.uniform(size=len(b)) < 0.7
+            value = similarity(a, b, skeleton)
+            assert value == pytest.approx(similarity(b, a, skeleton))
+            assert 0 <= value <= 1
+
+
+def test_similarity_falls_with_distance_alike_at_any_size():
+    values = [similarity(pose_at(), pose_at(x), COCO) for x in (0, 5, 10, 20, 40, 80)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] - values[1] > 0.01
+    large = [similarity(pose_at(0, 0, 3), pose_at(3 * x, 0, 3), COCO) for x in (0, 5, 10, 20, 40, 80)]
+    assert large == pytest.approx(values)
+
+
+def test_keypoints_that_agree_count_more_than_how_far_the_others_are():
+    arms = [3, 4, 6, 7]
+    near, far = pose_at(), pose_at()
+    near[arms, 0] += 100
+    far[arms, 0] += 300
+    assert similarity(pose_at(), near, COCO) > 0.7
+    assert similarity(pose_at(), near, COCO) - similarity(pose_at(), far, COCO) < 0.1
+
+
+def test_where_labellers_differ_more_a_keypoint_may_be_off_more():
+    nose, hip = pose_at(), pose_at()
+    nose[0, 0] += 10
+    hip[8, 0] += 10
+    assert similarity(pose_at(), nose, COCO) < similarity(pose_at(), hip, COCO) < 1
+
+
+def test_missing_keypoints_move_along_with_the_others():
+    before, now = without(pose_at(), 17), without(pose_at(30, 5), 4, 10, 17)
+    which = np.ones(18, bool)
+    which[10] = False
+    extrapolate(before, now, which)
+    assert np.allclose(now[4], pose_at(30, 5)[4])
+    assert (now[[10, 17]] == 0).all()  # not asked for; not there before
+    assert np.array_equal(np.delete(now, [4, 10, 17], axis=0), np.delete(pose_at(30, 5), [4, 10, 17], axis=0))
