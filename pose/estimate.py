@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from . import PoseError
 from .blazepose import Crop, Placement, mpi_pose
 from .decode import find_people
 from .network import MOBILENET, OPENPOSE, PACKAGE, STAGES, Device, Network, choose_network
@@ -24,6 +25,7 @@ TURN_EVERY = 1.0  # and there in its turns, for those who lie or stand on their 
 FOLLOW_SHARPNESS = 0.42  # who is followed may be less clear than who is found anew
 NEAR = 0.1  # how much of its half side a crop may be off, and how far from its size, to do for another
 VELOCITY_SHARE = 0.5  # of what was seen last, in the velocity and spin with which a crop goes on
+MIN_SPIN = 2.0  # radians a second; less is the sway of a walk and not a fall or a cartwheel
 LEAST_SCORE = 1e-6  # 0 would say "not found"
 LEANS = 55  # degrees from upright, from which OpenPose's networks see a person better in a turned picture
 
@@ -55,6 +57,8 @@ class PoseEstimator:
         if self.network_name == "openpose":
             mirrored = self.preset.mirrored
             self.openpose = Network(OPENPOSE[mode], model_folder, self.device, net_wh, stages, mirrored)
+        elif stages != STAGES:
+            raise PoseError("--stages is for OpenPose's networks, not for the two in the box; leave it out.")
         else:
             self.topdown  # noqa: B018  made now, so that what is missing is said before any work
 
@@ -182,7 +186,8 @@ class Followed:
     ahead: tuple[Crop, Placement] | None = None  # what was inferred of the next frame already, and in which crop
 
     def crop_at(self, t: float) -> Crop:
-        return self.placement.next_crop.moved(self.velocity * (t - self.t), self.spin * (t - self.t))
+        spin = self.spin if abs(self.spin) > MIN_SPIN else 0
+        return self.placement.next_crop.moved(self.velocity * (t - self.t), spin * (t - self.t))
 
 
 def follow_all(

@@ -84,6 +84,8 @@ LANDMARKS_HASH = "17c440639d58e2b4fe99a4530fe4f6e5e72e58985ce534abbd8ae89468148d
 def choose_network(mode: str, network: str, model_folder: Path) -> tuple[str, str]:
     """openpose or blazepose for --mode and --network, and why in a few words; PoseError where weights are missing."""
     model = OPENPOSE[mode]
+    if not model_folder.is_dir():
+        raise PoseError(f"{model_folder} is not a folder; check --model_folder.")
     path = model_folder / model.weights
     if network == "blazepose":
         return "blazepose", "as asked"

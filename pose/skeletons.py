@@ -51,11 +51,11 @@ class Skeleton:
         """Channels of the network's output: keypoints, background, two for each limb's field."""
         return len(self.keypoints) + 1 + 2 * len(self.limbs)
 
-    @property
+    @cached_property
     def drawn_limbs(self) -> tuple[Limb, ...]:
         return tuple(limb for limb in self.limbs if limb.drawn)
 
-    @property
+    @cached_property
     def mirrored(self) -> tuple[int, ...]:
         """For each keypoint the one that takes its place in a mirrored picture: left for right."""
         swap = {"R": "L", "L": "R"}

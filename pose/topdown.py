@@ -72,7 +72,7 @@ class TopDown:
         return [pool.submit(lambda crop=crop: (crop, landmarks(picture, crop, self.preset.mirrored))) for crop in crops]
 
     def find(self, picture: np.ndarray) -> list[Placement]:
-        """Everyone in a picture (H, W, 3): also small ones where there are no others, and who lies where nobody stands."""
+        """Everyone in a picture (H, W, 3); small people where there are no others, who lies where nobody stands."""
         found = self.search(picture, self.preset.passes) or self.search(picture, self.preset.passes, LARGER)
         if self.preset.all_turns or not any(person.next_crop.up[1] < UPRIGHT for person in found):
             larger = 1 if found else LARGER

@@ -20,7 +20,7 @@ FLIP_SHARE = 0.5  # a pose whose left and right exchanged are so much nearer to 
 FLIP_DISTANCE = 0.05  # and that is otherwise so far from there, in sizes of the person, has flipped
 FLIP_MOST = 0.5  # seconds for which flips are undone; after that they were right
 MIN_CUTOFF = 1.0  # Hz; the 1€ filter's cutoff for a keypoint at rest: lower is steadier
-BETA = 15.0  # Hz per (person's size / second); higher lags less when moving: at 15 a walk keeps the accuracy it had
+BETA = 17.0  # Hz per (person's size / second); higher lags less when moving: at 17 a walk keeps the accuracy it had
 SPEED_CUTOFF = 1.0  # Hz; cutoff for the speed itself, the 1€ paper's value
 
 

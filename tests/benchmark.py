@@ -1,6 +1,7 @@
 """How fast the commands and networks are here, against the plain tutorial method: tables for the README.
 
-    python tests/benchmark.py [--model_folder DIR] [--opencv4 PYTHON] [--mediapipe PYTHON] [--runs N] [--clip_only]
+    python tests/benchmark.py [--model_folder DIR] [--opencv4 PYTHON] [--mediapipe PYTHON] [--runs N]
+                              [--clip_only|--photos_only]
 
 Everything is run in turn, round after round, so that a machine that slows down slows all alike; the tables give
 medians, spreads, and the median of the ratios within a round. Where OpenPose's weights are absent made ones stand in:
@@ -187,7 +188,8 @@ def commands(python4: str | None, weights_folder: Path, work: Path) -> dict[str,
 
 def forwards(weights_folder: Path) -> dict:
     """Functions that run a network once on a square input of the usual size, by the name in the table."""
-    picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    example = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+    picture = cv2.resize(example, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     blob = cv2.dnn.blobFromImage(picture, 1 / 256, mean=(128, 128, 128))
     table = {}
     for stages in range(STAGES, 0, -1):
@@ -210,7 +212,6 @@ def forwards(weights_folder: Path) -> dict:
     blob_256 = cv2.dnn.blobFromImage(picture[:256, :256], 1 / 255)
     table["mobilenet_thin, four stages"] = lambda: small.topdown.detector(picture)
     table["BlazePose's landmarks, 256x256"] = lambda: small.topdown.landmarks.forward(blob_256)
-    example = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
     table["the example photo's people"] = lambda: small(example)
     return table
 
@@ -231,6 +232,7 @@ def main() -> None:
     parser.add_argument("--plain_clip", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")
     parser.add_argument("--clip_only", action="store_true", help="only the clip's table")
+    parser.add_argument("--photos_only", action="store_true", help="all tables but the clip's")
     parser.add_argument("--model_folder", type=Path, default=PROJECT / "pose")
     parser.add_argument("--opencv4", metavar="PYTHON", default=None if cv2.__version__ >= "5" else sys.executable)
     parser.add_argument("--runs", type=int, default=5)
@@ -245,7 +247,8 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}")
     with tempfile.TemporaryDirectory() as name:
         work = folder = Path(name)
-        report_clip(args.runs, work, args.mediapipe)
+        if not args.photos_only:
+            report_clip(args.runs, work, args.mediapipe)
         if args.clip_only:
             return None
         if (args.model_folder / OPENPOSE.weights).exists():

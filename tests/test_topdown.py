@@ -98,7 +98,7 @@ def test_who_lies_or_stands_on_their_head_is_found(topdown, turn):
         x, y = np.rint(upright.pose[k, :2]).astype(int)
         dot[y, x] = 1
         ((expected_y, expected_x),) = np.argwhere(cv2.rotate(dot, turn))
-        assert np.abs(lying.pose[k, :2] - (expected_x, expected_y)).max() < 12, COCO.keypoints[k]
+        assert np.abs(lying.pose[k, :2] - (expected_x, expected_y)).max() < 20, COCO.keypoints[k]
 
 
 def test_both_who_lie_are_found(topdown):
