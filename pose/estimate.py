@@ -16,7 +16,7 @@ from .decode import find_people
 from .network import MOBILENET, OPENPOSE, PACKAGE, STAGES, Device, Network, choose_network
 from .poses import similarity, strongest_first
 from .skeletons import COCO, SKELETONS
-from .topdown import MIN_PRESENCE, PRESETS, SAME_PERSON, TURNS, TopDown, turn_people
+from .topdown import MIN_PRESENCE, PRESETS, SAME_PERSON, TURNS, UPRIGHT, TopDown, turn_people
 from .track import Tracker
 
 SEARCH_EVERY = 1.5  # seconds after which a clip's whole frame is searched for newcomers,
@@ -27,7 +27,6 @@ NEAR = 0.1  # how much of its half side a crop may be off, and how far from its 
 VELOCITY_SHARE = 0.5  # of what was seen last, in the velocity and spin with which a crop goes on
 MIN_SPIN = 2.0  # radians a second; less is the sway of a walk and not a fall or a cartwheel
 LEAST_SCORE = 1e-6  # 0 would say "not found"
-LEANS = 55  # degrees from upright, from which OpenPose's networks see a person better in a turned picture
 
 
 class PoseEstimator:
@@ -88,7 +87,8 @@ class PoseEstimator:
         if len(people):
             return people
         # OpenPose's networks see who stands. Three more inferences of 200 MB would tell who lies; the small ones do it.
-        turn = turn_of_the_strongest(np.array([placement.pose for placement in self.topdown.find(picture)]))
+        found = self.topdown.find(picture)
+        turn = turn_upright(found[0].next_crop.up) if found else None
         if turn is None:
             return people
         turned = cv2.rotate(picture, turn)
@@ -106,15 +106,12 @@ class PoseEstimator:
         return strongest_first(people[people[:, :, 2].any(axis=1)], self.number_people_max)
 
 
-def turn_of_the_strongest(people: np.ndarray) -> int | None:
-    """Which of TURNS sets the first of COCO people (N, 18, 3) upright; None: nobody is there, or upright already."""
-    if not len(people):
-        return None
-    ends = [people[0, keypoints, :2].mean(axis=0) for keypoints in COCO.ends]
-    right, down = (ends[1] - ends[0]).tolist()
-    if abs(down) >= math.cos(math.radians(LEANS)) * math.hypot(right, down):
-        return None if down >= 0 else cv2.ROTATE_180
-    return cv2.ROTATE_90_CLOCKWISE if right > 0 else cv2.ROTATE_90_COUNTERCLOCKWISE
+def turn_upright(up: np.ndarray) -> int | None:
+    """Which of TURNS sets a person upright whose shoulders lie in direction `up` (2,) from their hips; None: none."""
+    x, y = up.tolist()
+    if abs(y) >= -UPRIGHT:
+        return None if y < 0 else cv2.ROTATE_180
+    return cv2.ROTATE_90_CLOCKWISE if x < 0 else cv2.ROTATE_90_COUNTERCLOCKWISE
 
 
 class VideoPoseEstimator(PoseEstimator):

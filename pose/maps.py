@@ -15,46 +15,44 @@ STRIDE = 8  # network pixels a cell: three poolings by two
 
 @dataclass(frozen=True)
 class Maps:
-    """Heatmaps, background and part affinity fields, (C, h, w) float32, of one picture or a box of it.
+    """Heatmaps, background and part affinity fields, (C, h, w) float32, of one picture.
 
     A cell of a stride-8 map has its centre at 8·(cell + 0.5) − 0.5 network pixels; with the picture's scale that is
-    cell_wh·(cell + 0.5) − 0.5 + offset_xy in pixels of the picture.
+    cell_wh·(cell + 0.5) − 0.5 in pixels of the picture.
     """
 
     values: np.ndarray
     cell_wh: tuple[float, float]  # pixels of the picture that one cell spans
-    offset_xy: tuple[float, float]  # the box's top-left corner in the picture
     picture_wh: tuple[int, int]
 
     def to_picture(self, cells_xy: np.ndarray) -> np.ndarray:
         """Cells (..., 2), fractions allowed, to pixels of the picture; never outside of it."""
-        pixels = (np.asarray(cells_xy, np.float64) + 0.5) * self.cell_wh - 0.5 + self.offset_xy
+        pixels = (np.asarray(cells_xy, np.float64) + 0.5) * self.cell_wh - 0.5
         return np.clip(pixels, 0, np.subtract(self.picture_wh, 1))
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a box of a picture lies in a network's input: content_wh of its size_wh, at the top left, then padding."""
+    """How a picture lies in a network's input: content_wh of its size_wh, at the top left, then padding."""
 
-    box: tuple[int, int, int, int]  # x, y, width, height in the picture
     content_wh: tuple[int, int]
     size_wh: tuple[int, int]
     picture_wh: tuple[int, int]
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
         """The network's input picture, (H, W, 3) uint8; the padding repeats the last row and column."""
-        x, y, w, h = self.box
+        w, h = self.picture_wh
         shrinks = self.content_wh[0] <= w and self.content_wh[1] <= h
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        content = cv2.resize(picture[y : y + h, x : x + w], self.content_wh, interpolation=interpolation)
+        content = cv2.resize(picture, self.content_wh, interpolation=interpolation)
         right, bottom = np.subtract(self.size_wh, self.content_wh).tolist()
         return cv2.copyMakeBorder(content, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
 
     def maps(self, values: np.ndarray) -> Maps:
         """The network's answer (C, h, w) to `cut`, without the cells that lie in the padding only."""
         w, h = (-(-side // STRIDE) for side in self.content_wh)
-        cell_wh = (STRIDE * self.box[2] / self.content_wh[0], STRIDE * self.box[3] / self.content_wh[1])
-        return Maps(values[:, :h, :w], cell_wh, self.box[:2], self.picture_wh)
+        cell_wh = (STRIDE * self.picture_wh[0] / self.content_wh[0], STRIDE * self.picture_wh[1] / self.content_wh[1])
+        return Maps(values[:, :h, :w], cell_wh, self.picture_wh)
 
 
 def brighten(picture: np.ndarray) -> np.ndarray:
@@ -73,13 +71,12 @@ def round_up(pixels: float) -> int:
 MAX_SIDE = 4096  # of a network's input, where -1 leaves a side open
 
 
-def fit(picture_wh: tuple[int, int], net_wh: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> Fit:
-    """Fit the picture, or a box of it, into a network input of at most net_wh; the aspect ratio stays.
+def fit(picture_wh: tuple[int, int], net_wh: tuple[int, int]) -> Fit:
+    """Fit the picture into a network input of at most net_wh; the aspect ratio stays.
 
     -1 for one side of net_wh: as long as the aspect ratio asks. The input is no larger than its content needs.
     """
-    box = box or (0, 0, *picture_wh)
-    _, _, w, h = box
+    w, h = picture_wh
     scale = min((MAX_SIDE if side < 0 else side) / length for side, length in zip(net_wh, (w, h), strict=True))
     content_wh = max(1, round(w * scale)), max(1, round(h * scale))
-    return Fit(box, content_wh, (round_up(content_wh[0]), round_up(content_wh[1])), picture_wh)
+    return Fit(content_wh, (round_up(content_wh[0]), round_up(content_wh[1])), picture_wh)

@@ -76,14 +76,6 @@ class Skeleton:
         )
 
     @cached_property
-    def ends(self) -> tuple[list[int], list[int]]:
-        """Keypoints of head and shoulders, and of hips and legs: where they stand, these are below those."""
-        top = {"Head", "Nose", "Neck", "RShoulder", "LShoulder"}
-        bottom = {"RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle"}
-        top, bottom = ([k for k, name in enumerate(self.keypoints) if name in names] for names in (top, bottom))
-        return top, bottom
-
-    @cached_property
     def sigmas(self) -> tuple[float, ...]:
         """How far labellers differ at each keypoint, in square roots of the person's area: COCO's own numbers."""
         spread = {"Nose": 0.026, "Eye": 0.025, "Ear": 0.035, "Shoulder": 0.079, "Elbow": 0.072, "Wrist": 0.062}

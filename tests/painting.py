@@ -26,15 +26,13 @@ def standing(skeleton: str, at=(0.0, 0.0), scale: float = 1.0) -> np.ndarray:
     return np.array(STANDING[skeleton]) * scale + at
 
 
-def paint(
-    skeleton: str, people: list[np.ndarray], cells_wh, cell: float = 8.0, offset=(0, 0), peak: float = 0.9
-) -> Maps:
+def paint(skeleton: str, people: list[np.ndarray], cells_wh, cell: float = 8.0, peak: float = 0.9) -> Maps:
     """Maps of people, (K, 2) pixels each (NaN: not painted), of cells_wh cells that span `cell` pixels."""
     w, h = cells_wh
     values = np.zeros((KEYPOINTS[skeleton] + 1 + 2 * len(LIMBS[skeleton]), h, w), np.float32)
     grid = np.stack(np.meshgrid(np.arange(w), np.arange(h)), axis=-1)  # (h, w, 2)
     for person in people:
-        cells = (person - offset + 0.5) / cell - 0.5
+        cells = (person + 0.5) / cell - 0.5
         for k, centre in enumerate(cells):
             if np.isfinite(centre).all():
                 blob = peak * np.exp(-((grid - centre) ** 2).sum(-1) / (2 * SIGMA**2))
@@ -48,5 +46,5 @@ def paint(
             along, across = (grid - a) @ unit, (grid - a) @ np.array([-unit[1], unit[0]])
             inside = (along > -1) & (along < length + 1) & (abs(across) <= FIELD_WIDTH)
             values[x][inside], values[y][inside] = unit
-    picture_wh = round(w * cell + offset[0]), round(h * cell + offset[1])
-    return Maps(values, (cell, cell), offset, picture_wh)
+    picture_wh = round(w * cell), round(h * cell)
+    return Maps(values, (cell, cell), picture_wh)

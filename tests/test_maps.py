@@ -5,17 +5,17 @@ from pose.maps import BRIGHT, MAX_GAIN, Maps, brighten, fit
 
 
 def test_a_cells_centre_in_pixels():
-    maps = Maps(np.zeros((1, 10, 10), np.float32), (8, 8), (0, 0), (80, 80))
+    maps = Maps(np.zeros((1, 10, 10), np.float32), (8, 8), (80, 80))
     assert maps.to_picture([[0, 0], [1, 2], [2.5, 0]]).tolist() == [[3.5, 3.5], [11.5, 19.5], [23.5, 3.5]]
 
 
-def test_box_and_scale_lead_back_to_the_picture():
-    maps = Maps(np.zeros((1, 10, 10), np.float32), (16, 16), (100, 40), (640, 480))
-    assert maps.to_picture([1, 2]).tolist() == [123.5, 79.5]
+def test_the_scale_leads_back_to_the_picture():
+    maps = Maps(np.zeros((1, 10, 10), np.float32), (16, 16), (640, 480))
+    assert maps.to_picture([1, 2]).tolist() == [23.5, 39.5]
 
 
 def test_never_outside_the_picture():
-    maps = Maps(np.zeros((1, 10, 10), np.float32), (8, 8), (0, 0), (50, 60))
+    maps = Maps(np.zeros((1, 10, 10), np.float32), (8, 8), (50, 60))
     assert maps.to_picture([[-3, -3], [9, 9]]).tolist() == [[0, 0], [49, 59]]
 
 
@@ -38,15 +38,14 @@ def test_fit_keeps_the_aspect_ratio(picture_wh, net_wh, content_wh, size_wh):
     assert (how.content_wh, how.size_wh) == (content_wh, size_wh)
 
 
-@pytest.mark.parametrize("box", [None, (100, 60, 300, 200)])
 @pytest.mark.parametrize("net_wh", [(368, 368), (200, 200), (256, 96)])
-def test_a_spot_is_found_where_it_was(box, net_wh):
+def test_a_spot_is_found_where_it_was(net_wh):
     """A bright disc in the picture; the mean of the network's input over cells leads back to its centre."""
     picture = np.zeros((333, 517, 3), np.uint8)
     ys, xs = np.mgrid[:333, :517]
     centre = np.array([201.3, 133.8])
     picture[np.hypot(xs - centre[0], ys - centre[1]) < 30] = 255
-    how = fit((517, 333), net_wh, box)
+    how = fit((517, 333), net_wh)
     seen = how.cut(picture)
     assert seen.shape == (how.size_wh[1], how.size_wh[0], 3)
     cells = seen[:, :, 0].reshape(seen.shape[0] // 8, 8, seen.shape[1] // 8, 8).mean((1, 3))

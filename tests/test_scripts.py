@@ -213,7 +213,7 @@ def test_what_stands_beside_a_person_is_nobody(run, tmp_path):
 def test_the_first_line_says_which_networks_and_why(run, tmp_path, script, options, says):
     cv2.imwrite(str(tmp_path / "plain.png"), np.full((40, 60, 3), 90, np.uint8))
     named = ["--image_file", "plain.png"] if script == IMAGE else ["--video_file", make_clip(tmp_path / "clip.mp4")]
-    done = run(script, *options.split(), "--model_folder", "nothing here", *named)
+    done = run(script, *options.split(), "--model_folder", ".", *named)
     assert (done.returncode, done.stderr) == (0, "")
     first = done.stdout.splitlines()[0]
     assert first.startswith(says)
@@ -235,7 +235,7 @@ def assert_mpi(found, label):
 
 
 def test_mpi_on_a_fresh_clone(run, tmp_path):
-    done = run(IMAGE, "--mode", "MPI", "--model_folder", "nothing here", "--write_json")
+    done = run(IMAGE, "--mode", "MPI", "--model_folder", ".", "--write_json")
     assert (done.returncode, done.stderr) == (0, "")
     assert FROM_COCO in done.stdout
     assert "1 person, 15 keypoints" in done.stdout
@@ -253,7 +253,7 @@ def test_mpi_on_a_fresh_clone(run, tmp_path):
 
 
 def test_mpi_of_a_clip_on_a_fresh_clone(run, tmp_path):
-    done = run(VIDEO, "--mode", "MPI", "--model_folder", "nothing here", "--write_json", "--frame_last", "8")
+    done = run(VIDEO, "--mode", "MPI", "--model_folder", ".", "--write_json", "--frame_last", "8")
     assert done.returncode == 0
     assert FROM_COCO in done.stdout
     folder = tmp_path / "Output" / "VideoMPI"
@@ -314,7 +314,8 @@ def make_mistakes(folder):
         (IMAGE, "--image_file empty.jpg", 1, "empty.jpg is empty"),
         (IMAGE, "--image_file photo.png same", 1, "both write"),
         (IMAGE, "--network mobilenet", 2, "use --network blazepose"),
-        (IMAGE, "--image_file photo.png --network openpose --model_folder nowhere", 1, missing("coco")),
+        (IMAGE, "--image_file photo.png --network openpose --model_folder photos", 1, missing("coco")),
+        (IMAGE, "--image_file photo.png --model_folder nowhere", 1, "nowhere is not a folder; check --model_folder"),
         (IMAGE, "--image_file photo.png --network openpose --mode MPI --model_folder photos", 1, missing("mpi")),
         (IMAGE, "--image_file photo.png --device gpu", 1, "--device cpu"),
         (IMAGE, "--image_file photo.png --output_dir text.jpg", 1, "Cannot write"),
