@@ -151,6 +151,8 @@ def run(main: Callable[[], int]) -> int:
 
     def stop(number: int, _: object) -> None:
         nonlocal stopped_by
+        if stopped_by:
+            return  # one is enough: a second must not disturb the tidying up
         stopped_by = number
         if unbroken.is_on:
             unbroken.is_over = True
@@ -203,6 +205,7 @@ unbroken = Unbroken()
 
 
 def stopped(by: int) -> int:
+    signal.signal(by, signal.SIG_IGN)  # also while Python ends
     print("Stopped.", file=sys.stderr)
     return 128 + by
 

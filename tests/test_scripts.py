@@ -416,6 +416,7 @@ def test_ctrl_c_leaves_what_was_done(tmp_path, number, code, step):
     while not list(folder.glob(".*_json/*_000000000006_*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(number)
+    process.send_signal(number)  # the impatient do it twice
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in said
