@@ -33,10 +33,8 @@ REACH = 3  # cells to each side of a landmark that its heatmap is averaged over
 MIN_PEAK = 0.5  # a heatmap that nowhere there reaches it does not move the landmark
 AGREE = 0.04  # mean distance, in sides of the crop, up to which the mirrored picture shows the same pose
 # MPI's keypoints; the first three numbers fitted to 13 people labelled by hand, the last to OpenPose's own MPI output.
-HEAD_TOP, HEAD_BACK = (
-    1.7,
-    0.8,
-)  # the head, from the neck: so many times the way to the ears' middle and from nose to there
+HEAD_TOP = 1.7  # from the neck to the head: so many times the way from neck to the ears' middle
+HEAD_BACK = 0.8  # and so many times that from the nose to there
 UPPER_NECK = 0.45  # the neck, of the way from COCO's neck to the ears' middle
 CHEST = 0.45  # of the way from the neck to the hips' middle
 BODY_WIDTH = 0.09  # thickness of a limb that is painted over, in sizes of the person

@@ -160,6 +160,18 @@ def test_what_lies_outside_the_picture_scores_nothing(landmarks):
     assert pose[0, 2] > 0.5
 
 
+def test_the_face_of_a_head_seen_from_behind_is_not_found(landmarks):
+    """The man with the cap in frame 333 turns his back to us; she in the example shows her face."""
+    (label,) = truth.load("balance")[333]
+    picture = cv2.imread(str(truth.DATA / "balance_333.jpg"))
+    behind = landmarks(picture, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))).pose
+    assert (behind[[0, 14, 15], 2] == 0).all()
+    assert (behind[2:14, 2] > 0).all()
+    (label,) = truth.load("walker")[0]
+    front = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))).pose
+    assert (front[[0, 15], 2] > 0.5).all()
+
+
 def test_nobody_in_an_empty_crop(landmarks):
     placement = landmarks(np.full((300, 300, 3), 120, np.uint8), crop_of(np.array([150.0, 150]), 140, UP))
     assert placement.presence < 0.5
