@@ -16,11 +16,11 @@ from .decode import find_people
 from .network import MOBILENET, OPENPOSE, PACKAGE, STAGES, Device, Network, choose_network
 from .poses import similarity, strongest_first
 from .skeletons import COCO, SKELETONS
-from .topdown import MIN_PRESENCE, PRESETS, SAME_PERSON, TURNS, UPRIGHT, TopDown, turn_people
-from .track import Tracker
+from .topdown import MIN_PRESENCE, PRESETS, SAME_PERSON, TURNS, UPRIGHT, TopDown, overlap, turn_people
+from .track import FORGET_AFTER, Tracker
 
 SEARCH_EVERY = 1.5  # seconds after which a clip's whole frame is searched for newcomers,
-SEARCH_EMPTY_EVERY = 0.2  # the same where nobody is,
+SEARCH_OFTEN = 0.2  # the same where nobody is, or after somebody was lost,
 TURN_EVERY = 1.0  # and there in its turns, for those who lie or stand on their head
 FOLLOW_SHARPNESS = 0.42  # who is followed may be less clear than who is found anew
 NEAR = 0.1  # how much of its half side a crop may be off, and how far from its size, to do for another
@@ -133,7 +133,7 @@ class VideoPoseEstimator(PoseEstimator):
         """Forget who was there, for the next clip."""
         self.tracker = Tracker(self.skeleton, self.is_smoothing) if self.is_tracking else None
         self.followed: list[Followed] = []
-        self.searched_at = self.turned_at = -math.inf
+        self.searched_at = self.turned_at = self.lost_at = -math.inf
 
     def __call__(
         self, picture: np.ndarray, t: float, upcoming: tuple[float, np.ndarray] | None = None
@@ -152,8 +152,10 @@ class VideoPoseEstimator(PoseEstimator):
         """Those of the frame before who are there still, and newcomers."""
         before = len(self.followed)
         self.followed = follow_all(self.topdown, self.followed, picture, t, upcoming)
-        is_lost = len(self.followed) < before
-        if is_lost or t - self.searched_at >= (SEARCH_EVERY if self.followed else SEARCH_EMPTY_EVERY):
+        if len(self.followed) < before:
+            self.lost_at, self.searched_at = t, -math.inf
+        is_often = not self.followed or t - self.lost_at < FORGET_AFTER  # who was lost may come back
+        if t - self.searched_at >= (SEARCH_OFTEN if is_often else SEARCH_EVERY):
             self.searched_at = t
             self.add(self.topdown.search(picture, 1, known=self.poses), t)
         if not self.followed and t - self.turned_at >= TURN_EVERY:
@@ -194,18 +196,25 @@ def follow_all(
 
     The inference of the upcoming frame starts from the same crops, and counts where these proved right.
     """
+    people = sorted(people, key=lambda person: -person.placement.sharpness)
     crops = [person.crop_at(t) for person in people]
-    needed = [not (one.ahead and is_near(one.ahead[0], crop)) for one, crop in zip(people, crops, strict=True)]
+    poses = [person.placement.pose for person in people]
+    apart = not any(overlap(crop, pose) for n, crop in enumerate(crops) for pose in poses[:n])
+    needed = [
+        not (one.ahead and apart and is_near(one.ahead[0], crop)) for one, crop in zip(people, crops, strict=True)
+    ]
     ahead = [None] * len(people)
-    if upcoming and all(needed):
-        later = [person.crop_at(upcoming[0]) for person in people]
-        ahead = topdown.start(upcoming[1], later)
+    if upcoming and apart and all(needed):
+        ahead = topdown.start(upcoming[1], [person.crop_at(upcoming[0]) for person in people])
     found: list[tuple[float, Followed]] = []
+    placed: list[np.ndarray] = []  # who is clearer: painted over in the crops of those half behind them
     for person, crop, is_needed, future in zip(people, crops, needed, ahead, strict=True):
-        placement = topdown.follow(picture, crop) if is_needed else person.ahead[1]
+        near = [pose for pose in placed if overlap(crop, pose)]
+        placement = topdown.follow(picture, crop, near) if is_needed else person.ahead[1]
         next_ahead = future and future.result()
         if placement.presence < MIN_PRESENCE or placement.sharpness < FOLLOW_SHARPNESS:
             continue
+        placed.append(placement.pose)
         before, now, dt = person.placement.next_crop, placement.next_crop, max(t - person.t, 1e-3)
         moved = now.centre - before.centre
         turned = math.atan2(before.up[0] * now.up[1] - before.up[1] * now.up[0], float(before.up @ now.up))

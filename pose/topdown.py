@@ -62,9 +62,9 @@ class TopDown:
         """A second network in a thread of its own: two inferences side by side use two cores better than one does."""
         return ThreadPoolExecutor(1), self.device.load_landmarks()
 
-    def follow(self, picture: np.ndarray, crop: Crop) -> Placement:
-        """The person in a crop of a clip's frame."""
-        return self.landmarks(picture, crop, self.preset.mirrored)
+    def follow(self, picture: np.ndarray, crop: Crop, hidden: list[np.ndarray]) -> Placement:
+        """The person in a crop of a clip's frame, without those of the poses."""
+        return self.landmarks(picture, crop, self.preset.mirrored, hidden)
 
     def start(self, picture: np.ndarray, crops: list[Crop]) -> list[Future]:
         """Begin to do that for several crops; each Future gives the crop and the Placement."""
@@ -89,10 +89,11 @@ class TopDown:
         first = [(self.place(picture, pose, passes), pose) for pose in candidates if not is_known(pose, known or [])]
         found: list[Placement] = []
         for placement, candidate in sorted(first, key=lambda pair: -pair[0].sharpness):
-            near = [other.pose for other in found if overlap(placement.next_crop, other.pose)]
+            others = [*(known or []), *(other.pose for other in found)]
+            near = [pose for pose in others if overlap(placement.next_crop, pose)]
             if near:  # the network may have taken a part of them for this person's
                 placement = self.place(picture, candidate, passes, near)
-            if is_person(placement) and not is_known(placement.pose, [other.pose for other in found]):
+            if is_person(placement) and not is_known(placement.pose, others):
                 found.append(placement)
         return found
 

@@ -236,3 +236,25 @@ def test_no_identities():
     people, ids = VideoPoseEstimator(network="blazepose", track=False)(EXAMPLE, 0.0)
     assert len(people) == 1
     assert ids is None
+
+
+def test_who_is_half_behind_another_is_followed_too():
+    """A still picture as a clip: both stay, each with their own keypoints."""
+    case = next(case for case in truth.cases() if case.name == "pair 336")
+    for people, ids in follow([(number, case.picture) for number in range(12)]):
+        assert sorted(ids) == [0, 1]
+        for person in case.people:
+            assert (truth.errors(people, person) < 0.1).mean() > 0.9
+
+
+def test_who_was_lost_is_searched_again_and_again(walk):
+    """Behind something for a third of a second; the next search of everyone would be a second later."""
+    frame = walk[20][1]
+    mirror = np.ascontiguousarray(frame[:, ::-1])
+    both, alone = np.hstack([frame, mirror]), np.hstack([frame, np.full_like(frame, 127)])
+    estimator = VideoPoseEstimator(network="blazepose")
+    assert len(estimator(both, 0.0)[0]) == 2
+    counts = [len(estimator(alone if n < 10 else both, 0.1 + n / 30)[0]) for n in range(20)]
+    assert counts[:10] == [1] * 10
+    assert counts[17:] == [2] * 3
+    assert sorted(estimator(both, 0.8)[1]) == [0, 1]
