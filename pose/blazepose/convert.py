@@ -65,12 +65,31 @@ def simplify(graph: onnx.GraphProto) -> onnx.ModelProto:
                 node.output[number] = OUTPUTS[name][0]
         if node.op_type not in ("Pad", "Transpose"):
             nodes.append(node)
-    needed = {name for name, _ in OUTPUTS.values()}
-    for node in reversed(nodes):
-        if node.output[0] in needed:
-            needed.update(node.input)
-    nodes = [node for node in nodes if node.output[0] in needed]
-    return with_16_bit_weights(nodes, {name: value for name, value in values.items() if name in needed})
+    return with_16_bit_weights(*in_fixed_order(nodes, values))
+
+
+def in_fixed_order(
+    nodes: list[onnx.NodeProto], values: dict[str, np.ndarray]
+) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """What the outputs need, in an order and with names that follow from the graph; tf2onnx has others each time."""
+    made_by = {node.output[0]: node for node in nodes}
+    names, ordered, used = {name: name for name, _ in OUTPUTS.values()} | {"image": "image"}, [], {}
+
+    def visit(name: str) -> str:
+        if name in values:
+            new = names.setdefault(name, f"constant{len(names)}")
+            used[new] = values[name]
+        elif name in made_by:
+            node = made_by.pop(name)
+            inputs = [visit(source) for source in node.input]
+            new = names.setdefault(name, f"{node.op_type}{len(names)}")
+            attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+            ordered.append(helper.make_node(node.op_type, inputs, [new], new, **dict(sorted(attributes.items()))))
+        return names.get(name, "")
+
+    for name, _ in OUTPUTS.values():
+        visit(name)
+    return ordered, used
 
 
 def with_16_bit_weights(nodes: list[onnx.NodeProto], values: dict[str, np.ndarray]) -> onnx.ModelProto:
