@@ -258,3 +258,11 @@ def test_who_was_lost_is_searched_again_and_again(walk):
     assert counts[:10] == [1] * 10
     assert counts[17:] == [2] * 3
     assert sorted(estimator(both, 0.8)[1]) == [0, 1]
+
+
+def test_who_lies_is_found_when_they_come_into_an_empty_clip(walk):
+    """Upside down, which only a turned search sees; it runs every second where nobody is."""
+    lying = cv2.rotate(walk[20][1], cv2.ROTATE_180)
+    estimator = VideoPoseEstimator(network="blazepose")
+    assert all(len(estimator(np.full_like(lying, 127), n / 10)[0]) == 0 for n in range(5))
+    assert any(len(estimator(lying, n / 10)[0]) for n in range(5, 12))
