@@ -14,9 +14,9 @@ from . import PoseError
 from .blazepose import Crop, Placement, mpi_pose
 from .decode import find_people
 from .network import MOBILENET, OPENPOSE, PACKAGE, STAGES, Device, Network, choose_network
-from .poses import similarity, strongest_first
+from .poses import strongest_first
 from .skeletons import COCO, SKELETONS
-from .topdown import MIN_PRESENCE, PRESETS, SAME_PERSON, TURNS, UPRIGHT, TopDown, overlap, turn_people
+from .topdown import MIN_PRESENCE, PRESETS, TURNS, UPRIGHT, TopDown, is_known, overlap, turn_people
 from .track import FORGET_AFTER, Tracker
 
 SEARCH_EVERY = 1.5  # seconds after which a clip's whole frame is searched for newcomers,
@@ -168,10 +168,7 @@ class VideoPoseEstimator(PoseEstimator):
         return [one.placement.pose for one in self.followed]
 
     def add(self, placements: list[Placement], t: float) -> None:
-        known = self.poses
-        for placement in placements:
-            if all(similarity(placement.pose, pose, COCO) < SAME_PERSON for pose in known):
-                self.followed.append(Followed(placement, t, np.zeros(2), 0.0))
+        self.followed += [Followed(placement, t, np.zeros(2), 0.0) for placement in placements]
 
 
 @dataclass(frozen=True)
@@ -226,7 +223,7 @@ def follow_all(
     for _, one in sorted(
         found, key=lambda item: item[0]
     ):  # of two crops that meet on one person the steadier one stays
-        if all(similarity(one.placement.pose, other.placement.pose, COCO) < SAME_PERSON for other in kept):
+        if not is_known(one.placement.pose, [other.placement.pose for other in kept]):
             kept.append(one)
     return kept
 

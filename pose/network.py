@@ -24,7 +24,7 @@ from .skeletons import COCO, MPI, Skeleton
 PACKAGE = Path(__file__).parent
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
 SIDE = 368  # OpenPose's usual height of the network's input
-STAGES = 6  # of every network here; each stage looks again at what the one before said
+STAGES = 6  # of OpenPose's networks; each refines the heatmaps and fields of the one before
 # Heatmaps are trained to be 0 to 1 and fields -1 to 1, and mobilenet_thin gives -1.1 to 1.2 on photos and on noise. A
 # wrong bit in the weights easily gives thousands, infinity or NaN.
 MOST_VALUE = 4

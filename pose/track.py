@@ -155,7 +155,7 @@ def interpolate_chunk(chunk: list[Item], estimate: Callable, before: tuple | Non
 def interpolated(
     before: tuple[np.ndarray, list[int]], after: tuple[np.ndarray, list[int]], share: float
 ) -> tuple[np.ndarray, list[int]]:
-    """People (N, K, 3) and who they are, `share` of the way from one look to the next.
+    """People (N, K, 3) and who they are, `share` of the way from one inference to the next.
 
     Whoever or whatever only one of the two has seen is there up to the middle.
     """
