@@ -3,23 +3,33 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pose import PoseError, cli
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def parse(argv: list[str] | None):
-    parser = cli.make_parser(__doc__)
-    example = [str(cli.PROJECT / "Input" / "example_image1.png")]
-    parser.add_argument(
-        "--image_file", nargs="+", metavar="PATH", default=example, help="picture files, folders or patterns"
-    )
-    return parser.parse_args(argv)
+    from pose import PoseEstimator
+
+EXAMPLES = """\
+  python get_hpe_image.py photo.jpg
+  python get_hpe_image.py holiday/ "team*.jpg" --mode MPI --write_json --output_dir results"""
 
 
-def outputs(args, path: Path) -> dict[str, Path]:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = cli.Parser(__doc__ or "", EXAMPLES)
+    example = cli.PROJECT / "Input" / "example_image1.png"
+    parser.add_inputs("--image_file", "PHOTO", example, "picture files, folders or patterns")
+    return parser.parse(argv)
+
+
+def outputs(args: argparse.Namespace, path: Path) -> dict[str, Path]:
     """Where each result of a photo goes."""
     folder = args.output_dir / f"Image{args.mode}"
     return {
@@ -29,31 +39,32 @@ def outputs(args, path: Path) -> dict[str, Path]:
     }
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
-    from pose.estimate import PoseEstimator
-    from pose.picture import SUFFIXES
+    from pose import PoseEstimator
+    from pose.media.photos import SUFFIXES
 
-    paths = cli.find_files(args.image_file, SUFFIXES, "--image_file")
+    paths = cli.find_files(args.inputs, SUFFIXES, "--image_file")
     cli.refuse_collisions((path, outputs(args, path)["skeleton"]) for path in paths)
     estimator = PoseEstimator(**cli.estimator_options(args))
     if not args.quiet:
         print(estimator.description, flush=True)
     cli.check_output(args.output_dir / f"Image{args.mode}")
-    failed = 0
+    exit_code = 0
     for path in paths:
         try:
-            one_photo(args, estimator, path)
+            process_photo(args, estimator, path)
         except PoseError as error:  # one bad photo does not stop a folder of them
-            failed = cli.complain(str(error))
-    return failed
+            exit_code = cli.report_error(error)
+    return exit_code
 
 
-def one_photo(args, estimator, path: Path) -> None:
+def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path) -> None:
     """From a photo's file to its results."""
-    from pose.draw import draw_keypoints, draw_skeleton, on_background
-    from pose.export import people_to_json, save_picture, save_text
-    from pose.picture import read_picture
+    from pose import draw_keypoints, draw_skeleton
+    from pose.draw import on_background
+    from pose.media.photos import read_picture
+    from pose.media.results import people_to_json, save_picture, save_text
 
     start = time.perf_counter()
     picture = read_picture(path)
@@ -75,11 +86,16 @@ def one_photo(args, estimator, path: Path) -> None:
         cli.show(results, path.name)
 
 
-def summary(name: str, people, seconds: float, skeleton: Path) -> str:
+def summary(name: str, people: np.ndarray, seconds: float, skeleton: Path) -> str:
     count = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
     found = int((people[:, :, 2] > 0).sum())
     return f"{name}: {count}, {found} keypoints, {seconds:.2f} s -> {cli.show_path(skeleton)}"
 
 
+def command() -> int:
+    """What `get_hpe_image` runs where pip installed it."""
+    return cli.run(main)
+
+
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(command())

@@ -1,15 +1,15 @@
 """Find people's poses with OpenCV: the five-minute tour.
 
-    picture ──network.py──▶ Maps ──decode.py──▶ people ──draw.py──▶ picture
-              (maps.py: there and back)            │──track.py──▶ the same people, frame after frame
-                                                   └──export.py──▶ OpenPose JSON
+    picture ──networks/──▶ Maps ──decode.py──▶ people ──draw.py──▶ picture
+              (maps.py: there and back)           │──track.py──▶ the same people, frame after frame
+                                                  └──media/results.py──▶ OpenPose JSON
 
-So OpenPose's networks go. With the two in the box, topdown.py takes decode.py's candidates, and blazepose.py cuts each
-one out and places the keypoints. estimate.py is where a program begins: PoseEstimator for photos, VideoPoseEstimator
-for clips. skeletons.py says what a body is, poses.py what is near and large. caffe_to_onnx.py reads OpenPose's files
-for network.py. picture.py and video.py read photos and read and write clips, plot.py makes pictures of a clip's motion,
-and cli.py is what both commands share. mobilenet/ and blazepose/ hold the networks in the box, where they come from and
-the recipes that made them.
+So OpenPose's networks go. With the two in the box, topdown.py takes decode.py's candidates, and blazepose.py crops each
+one and estimates the keypoints. estimate.py is where a program begins: PoseEstimator for photos, VideoPoseEstimator for
+clips. skeletons.py holds keypoints and limbs, poses.py the geometry of poses. networks/ knows which networks there are,
+where they run, and how OpenPose's files are read. media/ reads photos and clips and writes results. plot.py makes
+pictures of a clip's motion, and cli.py is what both commands share. mobilenet/ and blazepose/ hold the networks in the
+box, where they come from and the recipes that made them.
 
 The data, said once:
 
@@ -25,6 +25,39 @@ The letters: N people, K keypoints, L limbs, C channels, h×w cells of a map, H�
 Units and order stand in names: size_wh, fps, t in seconds, cutoff in Hz.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .draw import draw_keypoints, draw_skeleton
+    from .estimate import PoseEstimator, VideoPoseEstimator
+    from .skeletons import COCO, MPI
+
+__version__ = "0.1.0"
+_HOMES = {
+    "PoseEstimator": "estimate",
+    "VideoPoseEstimator": "estimate",
+    "draw_keypoints": "draw",
+    "draw_skeleton": "draw",
+    "COCO": "skeletons",
+    "MPI": "skeletons",
+}
+__all__ = ["COCO", "MPI", "PoseError", "PoseEstimator", "VideoPoseEstimator", "__version__", "draw_keypoints",
+           "draw_skeleton"]  # fmt: skip
+
 
 class PoseError(Exception):
-    """Something a person can put right. Its text is one sentence that names the thing and the remedy."""
+    """Something a person can put right: one sentence that names the thing. argument: the parameter at fault, if any."""
+
+    def __init__(self, sentence: str, argument: str = "") -> None:
+        super().__init__(sentence)
+        self.argument = argument
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first used: `import pose` alone loads neither OpenCV nor numpy."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pose' has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 
 from .maps import brighten
+from .networks.devices import Device
+from .networks.registry import BLAZEPOSE, PACKAGE
 from .poses import size
 from .skeletons import COCO, MPI
 
@@ -125,6 +127,16 @@ class LandmarkNetwork:
     def __init__(self, forward: Callable[[np.ndarray], list[np.ndarray]]) -> None:
         """forward: takes the network's input (1, 3, 256, 256) to its OUTPUTS."""
         self.forward = forward
+
+    @classmethod
+    def load(cls, device: Device) -> LandmarkNetwork:
+        net = device.load(BLAZEPOSE, PACKAGE)
+
+        def forward(blob: np.ndarray) -> list[np.ndarray]:
+            net.setInput(blob)
+            return net.forward(OUTPUTS)
+
+        return cls(forward)
 
     def __call__(
         self, picture: np.ndarray, crop: Crop, mirrored: bool = False, hidden: Sequence[np.ndarray] = ()

@@ -1,4 +1,4 @@
-"""What both commands share: options, output names, windows, and how an error reaches the person.
+"""What both commands share: options, output names, windows, signals, and how an error reaches the person.
 
 Imports nothing heavy, so that --help and a mistyped option answer at once.
 """
@@ -13,73 +13,120 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import PoseError
+from . import PoseError, __version__
 
-PROJECT = Path(__file__).parent.parent  # the defaults' Input/ and Output/ lie here, wherever the person stands
+if TYPE_CHECKING:
+    import numpy as np
+
+PACKAGE = Path(__file__).parent
+CLONE = PACKAGE.parent
+PROJECT = (
+    CLONE if (CLONE / "Input").is_dir() else Path()
+)  # where pip installed the package, results go where one stands
 STAGES = range(1, 7)
 NETWORKS = ["auto", "openpose", "blazepose"]
 ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
+REMEDIES = {  # by PoseError.argument
+    "audio": "leave --write_video_with_audio out",
+    "codec": "choose another --codec",
+    "device": "use --device cpu",
+    "fps": "try another --frame_step",
+    "image": "check --image_file",
+    "model_folder": "check --model_folder",
+    "net_wh": "try another --net_resolution or --device cpu",
+    "network": "--model_folder says where else it is, and --network blazepose needs no download",
+    "output_dir": "choose another --output_dir",
+    "stages": "leave --stages out",
+    "video": "check --video_file",
+}
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, but not those of switches, and the examples line by line."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_default = action.nargs != 0 and action.default not in (None, [])
+        return super()._get_help_string(action) if has_default else action.help
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with a mistake said in one line."""
+    """The options that both commands have, in groups. args.inputs are the paths, with or without their option."""
 
-    def parse_args(self, args=None, namespace=None):
-        """--net_resolution -1x256: argparse would take -1x256 for an option of its own."""
-        words = list(sys.argv[1:] if args is None else args)
-        if "--net_resolution" in words[:-1]:
+    def __init__(self, description: str, examples: str) -> None:
+        super().__init__(
+            usage="%(prog)s [options] [paths]",
+            description=description,
+            epilog=f"examples:\n{examples}",
+            formatter_class=HelpFormatter,
+            allow_abbrev=False,
+        )
+        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+        self.groups = {name: self.add_argument_group(name) for name in ("input", "network", "people", "clip", "output")}
+        self.add_network_options()
+        self.add_people_options()
+        self.add_output_options()
+
+    def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
+        """Paths by themselves or after their option; the example where there are none."""
+        self.example = show_path(example)
+        self.groups["input"].add_argument(
+            "inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})"
+        )
+        named_help = "the same, as an option"
+        self.groups["input"].add_argument(
+            option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help=named_help
+        )
+
+    def add_network_options(self) -> None:
+        add = self.groups["network"].add_argument
+        add("--mode", type=str.upper, choices=["COCO", "MPI"], default="COCO", help="18 or 15 keypoints")
+        add("--device", type=str.lower, choices=["cpu", "gpu"], default="cpu", help="gpu: CUDA, else OpenCL")
+        network_help = (
+            "auto, openpose or blazepose; auto: OpenPose's where its weights are, else the two in the box, "
+            "mobilenet_thin and BlazePose"
+        )
+        add("--network", type=network_name, metavar="NAME", default="auto", help=network_help)
+        size_help = "network input; -1 for one side keeps the aspect ratio; auto: the network's own"
+        add("--net_resolution", type=net_resolution, metavar="WxH", default="auto", help=size_help)
+        folder_help = "where getModels.sh put the weights"
+        add("--model_folder", type=Path, metavar="DIR", default=show_path(PACKAGE), help=folder_help)
+        stages_help = "stop OpenPose's network early: faster, less exact"
+        add("--stages", type=int, choices=STAGES, default=STAGES[-1], help=stages_help)
+        accuracy_help = "how many inferences: speed or precision"
+        add("--accuracy", type=str.lower, choices=ACCURACIES, default="balanced", help=accuracy_help)
+
+    def add_people_options(self) -> None:
+        add = self.groups["people"].add_argument
+        people_help = "-1: everyone; 1: only the main person"
+        add("--number_people_max", type=whole_number(1, -1), metavar="N", default=-1, help=people_help)
+        threshold_help = "keypoints that score less are neither drawn nor written"
+        add("--threshold", type=share, metavar="T", default=0.1, help=threshold_help)
+
+    def add_output_options(self) -> None:
+        add = self.groups["output"].add_argument
+        output_help = "where results go"
+        add("--output_dir", type=Path, metavar="DIR", default=show_path(PROJECT / "Output"), help=output_help)
+        add("--write_json", action="store_true", help="also write OpenPose JSON")
+        add("--background", choices=list(BACKGROUNDS), default="photo", help="what the skeleton is drawn on")
+        add("--quiet", action="store_true", help="print nothing but errors")
+        add("--no_display", action="store_true", help="open no windows")
+
+    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        words = list(sys.argv[1:] if argv is None else argv)
+        if "--net_resolution" in words[:-1]:  # argparse would take -1x256 for an option of its own
             at = words.index("--net_resolution")
             words[at : at + 2] = ["=".join(words[at : at + 2])]
-        return super().parse_args(words, namespace)
+        args = self.parse_args(words)
+        args.inputs = [*args.inputs, *args.named_inputs] or [self.example]
+        return args
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see --help.\n")
-
-
-def make_parser(description: str) -> Parser:
-    parser = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
-    add = parser.add_argument
-    add("--mode", type=str.upper, choices=["COCO", "MPI"], default="COCO", help="18 or 15 keypoints")
-    add("--device", type=str.lower, choices=["cpu", "gpu"], default="cpu", help="gpu: CUDA, else OpenCL")
-    network_help = "auto: OpenPose's where its weights are, else the two in the box, mobilenet_thin and BlazePose"
-    add(
-        "--network",
-        type=network_name,
-        metavar="NAME",
-        default="auto",
-        help=f"auto, openpose or blazepose; {network_help}",
-    )
-    size_help = "network input; -1 for one side keeps the aspect ratio; auto: the network's own"
-    add("--net_resolution", type=net_resolution, metavar="WxH", default="auto", help=size_help)
-    add("--model_folder", type=Path, metavar="DIR", default=PROJECT / "pose", help="where getModels.sh put the weights")
-    add(
-        "--stages",
-        type=int,
-        choices=STAGES,
-        default=STAGES[-1],
-        help="stop OpenPose's network early: faster, less exact",
-    )
-    add(
-        "--accuracy",
-        type=str.lower,
-        choices=ACCURACIES,
-        default="balanced",
-        help="how many inferences: speed or precision",
-    )
-    people_help = "-1: everyone; 1: only the main person"
-    add("--number_people_max", type=people_count, metavar="N", default=-1, help=people_help)
-    threshold_help = "keypoints that score less are neither drawn nor written"
-    add("--threshold", type=share, metavar="T", default=0.1, help=threshold_help)
-    add("--output_dir", type=Path, metavar="DIR", default=PROJECT / "Output", help="where results go")
-    add("--write_json", action="store_true", help="also write OpenPose JSON")
-    add("--background", choices=list(BACKGROUNDS), default="photo", help="what the skeleton is drawn on")
-    add("--quiet", action="store_true", help="print nothing but mistakes")
-    add("--no_display", action="store_true", help="open no windows")
-    return parser
 
 
 def network_name(text: str) -> str:
@@ -104,30 +151,20 @@ def net_resolution(text: str) -> tuple[int, int] | None:
     return w, h
 
 
-def people_count(text: str) -> int:
-    if not text.removeprefix("-").isdecimal() or (int(text) < 1 and int(text) != -1):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither -1 (everyone) nor a whole number from 1")
-    return int(text)
+def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
+    """A parser of whole numbers from `least`, and of one more that stands for all."""
 
+    def parse(text: str) -> int:
+        if text.removeprefix("-").isdecimal() and (int(text) >= least or int(text) == also):
+            return int(text)
+        other = "" if also is None else f"{also} or "
+        raise argparse.ArgumentTypeError(f"{text!r} is not {other}a whole number from {least}")
 
-def frame_number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
-    return int(text)
-
-
-def last_frame(text: str) -> int:
-    return -1 if text == "-1" else frame_number(text)
-
-
-def frame_step(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
+    return parse
 
 
 def network_step(text: str) -> int | None:
-    return None if text == "auto" else frame_step(text)
+    return None if text == "auto" else whole_number(1)(text)
 
 
 def share(text: str) -> float:
@@ -140,79 +177,89 @@ def share(text: str) -> float:
     return value
 
 
+class Signals:
+    """Ctrl-C, kill, a closed terminal: the first raises KeyboardInterrupt; later ones must not disturb the clean-up."""
+
+    received: int | None = None
+    is_deferring = False
+
+    def listen(self) -> None:
+        self.received = None
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self.handle)
+
+    def handle(self, number: int, _: object) -> None:
+        if self.received is None:
+            self.received = number
+            if not self.is_deferring:
+                raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Signals wait until the block is done, all of it."""
+        self.is_deferring = True
+        try:
+            yield
+        finally:
+            self.is_deferring = False
+            if self.received is not None:
+                raise KeyboardInterrupt
+
+
+signals = Signals()
+
+
 def run(main: Callable[[], int]) -> int:
-    """main's exit code; a person's mistake is one sentence on stderr and 1, Ctrl-C 130, a signal 128 + its number."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
-        stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are ours to say; OpenCV's lines name its sources
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("QT_LOGGING_RULES", "*=false")
-    stopped_by = None
-
-    def stop(number: int, _: object) -> None:
-        nonlocal stopped_by
-        if stopped_by:
-            return  # one is enough: a second must not disturb the tidying up
-        stopped_by = number
-        if unbroken.is_on:
-            unbroken.is_over = True
-        else:
-            raise KeyboardInterrupt
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Ctrl-C, kill, a closed terminal
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
-            signal.signal(getattr(signal, name), stop)
+    """main's exit code; an error is one sentence on stderr and 1, Ctrl-C 130, another signal 128 + its number."""
+    prepare_process()
+    signals.listen()
     try:
         return main()
+    except (KeyboardInterrupt, ImportError) as error:
+        if signals.received is None and isinstance(error, ImportError):  # numpy makes an ImportError of a Ctrl-C
+            return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
+        return report_signal(signals.received or signal.SIGINT)
     except PoseError as error:
-        return complain(str(error))
-    except ImportError as error:
-        if stopped_by:  # numpy makes an ImportError of a Ctrl-C
-            return stopped(stopped_by)
-        return complain(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
+        return report_error(error)
     except MemoryError:
-        return complain("Not enough memory; try a smaller --net_resolution or picture.")
-    except KeyboardInterrupt:
-        return stopped(stopped_by or signal.SIGINT)
+        return report_error("Not enough memory; try a smaller --net_resolution or picture")
     except OSError as error:
-        try:
-            sys.stdout.flush()
-        except OSError:  # it is the output that cannot be written: let Python not try again when it ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # its reader has gone, as in `| head`
-            return 1
-        return complain(
-            f"{error.filename or 'The output'}: {error.strerror or error}; check the path and its permissions."
-        )
+        return report_os_error(error)
 
 
-class Unbroken:
-    """`with unbroken:` Ctrl-C and its like wait until the block is done, all of it."""
-
-    is_on = is_over = False
-
-    def __enter__(self) -> None:
-        self.is_on = True
-
-    def __exit__(self, *_: object) -> None:
-        self.is_on = False
-        if self.is_over:
-            self.is_over = False
-            raise KeyboardInterrupt
+def prepare_process() -> None:
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
+        stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's lines name its source files
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("QT_LOGGING_RULES", "*=false")
 
 
-unbroken = Unbroken()
-
-
-def stopped(by: int) -> int:
-    signal.signal(by, signal.SIG_IGN)  # also while Python ends
-    print("Stopped.", file=sys.stderr)
-    return 128 + by
-
-
-def complain(sentence: str) -> int:
-    print(f"Error: {sentence}", file=sys.stderr)
+def report_error(error: PoseError | str) -> int:
+    """Print one sentence with its remedy on stderr; the exit code."""
+    remedy = REMEDIES.get(getattr(error, "argument", ""))
+    print(f"Error: {error}{f'; {remedy}' if remedy else ''}.", file=sys.stderr)
     return 1
+
+
+def report_signal(number: int) -> int:
+    signal.signal(number, signal.SIG_IGN)  # also while Python ends
+    print("Stopped.", file=sys.stderr)
+    return 128 + number
+
+
+def report_os_error(error: OSError) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError:  # it is the output that cannot be written: let Python not try again when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):  # its reader has gone, as in `| head`
+        return 1
+    return report_error(
+        f"{error.filename or 'The output'}: {error.strerror or error}; check the path and its permissions"
+    )
 
 
 def find_files(names: Iterable[str], suffixes: tuple[str, ...], option: str) -> list[Path]:
@@ -220,18 +267,18 @@ def find_files(names: Iterable[str], suffixes: tuple[str, ...], option: str) -> 
     files: dict[Path, Path] = {}  # by where they really lie, so that each comes once
     for name in names:
         if not name:
-            raise PoseError(f"An empty name is no path; check {option}.")
+            raise PoseError(f"An empty name is no path; check {option}")
         path = Path(name)
         if path.is_dir():
             found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
             if not found:
-                raise PoseError(f"The folder {path} holds none of {', '.join(suffixes)}; check {option}.")
+                raise PoseError(f"The folder {path} holds none of {', '.join(suffixes)}; check {option}")
         elif path.exists():
             found = [path]
         else:
             found = sorted(Path(match) for match in glob.glob(name))
             if not found:
-                raise PoseError(f"{path} is not there; check {option}.")
+                raise PoseError(f"{path} is not there; check {option}")
         for file in found:
             files.setdefault(file.resolve(), file)
     return list(files.values())
@@ -243,7 +290,7 @@ def refuse_collisions(outputs: Iterable[tuple[Path, Path]]) -> None:
     for source, output in outputs:
         other = writer.setdefault(str(output).casefold(), source)  # some file systems fold case
         if other != source:
-            raise PoseError(f"{other} and {source} would both write {output.name}; rename one of them.")
+            raise PoseError(f"{other} and {source} would both write {output.name}; rename one of them")
 
 
 def check_output(folder: Path) -> None:
@@ -252,7 +299,7 @@ def check_output(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise PoseError(f"Cannot write {folder}: {error.strerror or error}; choose another --output_dir.") from error
+        raise PoseError(f"Cannot write {folder}: {error.strerror or error}", "output_dir") from error
 
 
 def can_display(no_display: bool) -> bool:
@@ -271,9 +318,9 @@ def display_answers(display: str) -> bool:
     if not number.isdecimal():
         return False
     local = f"/tmp/.X11-unix/X{number}"
-    places = [(socket.AF_INET, (host, 6000 + int(number)))] if host not in ("", "unix") else []
-    places = places or [(socket.AF_UNIX, local), (socket.AF_UNIX, "\0" + local)]
-    for family, address in places:
+    addresses = [(socket.AF_INET, (host, 6000 + int(number)))] if host not in ("", "unix") else []
+    addresses = addresses or [(socket.AF_UNIX, local), (socket.AF_UNIX, "\0" + local)]
+    for family, address in addresses:
         with contextlib.suppress(OSError), socket.socket(family) as connection:
             connection.settimeout(2)
             connection.connect(address)
@@ -281,7 +328,7 @@ def display_answers(display: str) -> bool:
     return False
 
 
-def show(pictures: dict, name: str) -> None:
+def show(pictures: dict[str, np.ndarray], name: str) -> None:
     """Windows with the pictures, until a key is pressed or one is closed."""
     import cv2
 
@@ -294,7 +341,7 @@ def show(pictures: dict, name: str) -> None:
     cv2.destroyAllWindows()
 
 
-def show_frame(picture, title: str) -> bool:
+def show_frame(picture: np.ndarray, title: str) -> bool:
     """Show a clip's frame; False once q or Esc was pressed."""
     import cv2
 
@@ -302,15 +349,15 @@ def show_frame(picture, title: str) -> bool:
     return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
 
 
-def estimator_options(args: argparse.Namespace) -> dict:
+def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     """What PoseEstimator takes of the command line."""
     names = ("mode", "network", "device", "model_folder", "stages", "accuracy", "threshold", "number_people_max")
     return {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
 
 
 def show_path(path: Path) -> str:
-    """The path as short as it is clear from where the person stands."""
+    """The path as short as it is clear from the present folder."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except (ValueError, OSError):  # elsewhere, or the folder we stand in is gone
+    except (ValueError, OSError):  # elsewhere, or the present folder is gone
         return str(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 from . import PoseError
 from .blazepose import Crop, Placement, mpi_pose
 from .decode import find_people
-from .network import MOBILENET, OPENPOSE, PACKAGE, STAGES, Device, Network, choose_network
+from .networks.devices import DEVICES, Device
+from .networks.heatmap_network import HeatmapNetwork
+from .networks.registry import MOBILENET, NETWORKS, OPENPOSE, PACKAGE, STAGES, choose_network
 from .poses import strongest_first
 from .skeletons import COCO, SKELETONS
 from .topdown import MIN_PRESENCE, PRESETS, TURNS, UPRIGHT, TopDown, is_known, overlap, turn_people
@@ -42,22 +45,32 @@ class PoseEstimator:
         network: str = "auto",
         device: str = "cpu",
         *,
-        model_folder: Path = PACKAGE,
+        model_folder: str | Path = PACKAGE,
         net_wh: tuple[int, int] | None = None,
         stages: int = STAGES,
         accuracy: str = "balanced",
         threshold: float = 0.1,
         number_people_max: int = -1,
     ) -> None:
+        one_of("mode", mode, SKELETONS)
+        one_of("network", network, NETWORKS)
+        one_of("device", device, DEVICES)
+        one_of("stages", stages, range(1, STAGES + 1))
+        one_of("accuracy", accuracy, PRESETS)
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold must be from 0 to 1, not {threshold!r}")
+        if number_people_max != -1 and number_people_max < 1:
+            raise ValueError(f"number_people_max must be -1 (everyone) or 1 and more, not {number_people_max!r}")
+        model_folder = Path(model_folder)
         self.skeleton, self.preset, self.device = SKELETONS[mode], PRESETS[accuracy], Device(device)
         self.net_wh, self.threshold, self.number_people_max = net_wh, threshold, number_people_max
         self.network_name, self.why = choose_network(mode, network, model_folder)
         self.openpose = None
         if self.network_name == "openpose":
             mirrored = self.preset.mirrored
-            self.openpose = Network(OPENPOSE[mode], model_folder, self.device, net_wh, stages, mirrored)
+            self.openpose = HeatmapNetwork(OPENPOSE[mode], model_folder, self.device, net_wh, stages, mirrored)
         elif stages != STAGES:
-            raise PoseError("--stages is for OpenPose's networks, not for the two in the box; leave it out.")
+            raise PoseError("Only OpenPose's networks have stages to leave out, not the two in the box", "stages")
         else:
             self.topdown  # noqa: B018  made now, so that what is missing is said before any work
 
@@ -81,6 +94,7 @@ class PoseEstimator:
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """People, float32 (N, K, 3), strongest first, in a picture (H, W, 3) uint8 blue, green, red."""
+        check_picture(picture)
         if self.openpose is None:
             return self.finished(self.topdown.find(picture), picture)
         people = self.bottom_up(picture)
@@ -104,6 +118,21 @@ class PoseEstimator:
         inside = ((people[:, :, :2] >= 0) & (people[:, :, :2] <= np.subtract(picture.shape[1::-1], 1))).all(axis=2)
         people[~inside | (people[:, :, 2] < max(self.threshold, LEAST_SCORE))] = 0
         return strongest_first(people[people[:, :, 2].any(axis=1)], self.number_people_max)
+
+
+def one_of(name: str, value: object, allowed: Collection) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+
+
+def check_picture(picture: object) -> None:
+    """TypeError or ValueError where it is no picture (H, W, 3) uint8."""
+    if not isinstance(picture, np.ndarray):
+        raise TypeError(
+            f"picture must be a numpy array, not {picture!r} (cv2.imread returns None where it cannot read)"
+        )
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise ValueError(f"picture must be (height, width, 3) uint8, not {picture.shape} {picture.dtype}")
 
 
 def turn_upright(up: np.ndarray) -> int | None:
@@ -142,6 +171,7 @@ class VideoPoseEstimator(PoseEstimator):
 
         upcoming: time and picture of the next frame, if it is there: its inference then runs at the same time.
         """
+        check_picture(picture)
         if self.openpose is None:
             people = self.finished([one.placement for one in self.follow(picture, t, upcoming)], picture)
         else:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from .draw import write
-from .export import save_picture, writing
+from .media.results import atomic_write, save_picture
 from .skeletons import Skeleton
 
 SHEET_COLUMNS, SHEET_ROWS = 4, 3
@@ -93,7 +93,7 @@ def draw_angles(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton, 
     figure.axes[0].legend(loc="lower right", ncols=2)
     figure.axes[0].set_title(f"Angles as seen in the picture, person {main}")
     figure.axes[-1].set_xlabel("seconds")
-    with writing(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=120, format="png")
 
 

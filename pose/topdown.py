@@ -15,7 +15,9 @@ import numpy as np
 
 from .blazepose import CROP_MARGIN, Crop, LandmarkNetwork, Placement, crop_around
 from .decode import find_candidates
-from .network import MOBILENET, PACKAGE, Device, Network
+from .networks.devices import Device
+from .networks.heatmap_network import HeatmapNetwork
+from .networks.registry import MOBILENET, PACKAGE
 from .poses import pose_distance, similarity
 from .skeletons import COCO
 
@@ -54,13 +56,13 @@ class TopDown:
 
     def __init__(self, device: Device, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
         self.preset = preset
-        self.detector = Network(MOBILENET, PACKAGE, device, net_wh, mirrored=preset.mirrored)
-        self.landmarks, self.device = device.load_landmarks(), device
+        self.detector = HeatmapNetwork(MOBILENET, PACKAGE, device, net_wh, mirrored=preset.mirrored)
+        self.landmarks, self.device = LandmarkNetwork.load(device), device
 
     @cached_property
     def worker(self) -> tuple[ThreadPoolExecutor, LandmarkNetwork]:
         """A second network in a thread of its own: two inferences side by side use two cores better than one does."""
-        return ThreadPoolExecutor(1), self.device.load_landmarks()
+        return ThreadPoolExecutor(1), LandmarkNetwork.load(self.device)
 
     def follow(self, picture: np.ndarray, crop: Crop, hidden: list[np.ndarray]) -> Placement:
         """The person in a crop of a clip's frame, without those of the poses."""

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -112,12 +113,20 @@ def unflip(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -> No
 Item = tuple[int, float, np.ndarray]  # a frame: number, seconds, picture
 
 
-def interpolate(
-    frames: Iterable[Item], estimate: Callable, step: int, lookahead: bool = True
-) -> Iterator[tuple[int, float, np.ndarray, np.ndarray, list[int]]]:
-    """(number, seconds, frame, people, ids) of all frames, of which `estimate` sees only every step-th and the last.
+class PosedFrame(NamedTuple):
+    """A frame (H, W, 3) of time t in seconds, the people (N, K, 3) in it and, where they are tracked, who they are."""
 
-    Poses in the frames between two inferences are interpolated. estimate takes time, picture and, with lookahead, time
+    number: int
+    t: float
+    picture: np.ndarray
+    people: np.ndarray
+    ids: list[int] | None
+
+
+def interpolate(frames: Iterable[Item], estimate: Callable, step: int, lookahead: bool = True) -> Iterator[PosedFrame]:
+    """All frames with their people, of which `estimate` sees only every step-th and the last.
+
+    Poses in the frames between two inferences are interpolated. estimate takes picture, time and, with lookahead, time
     and picture of its next frame or None; that costs a live source some frames of delay.
     """
     before, chunk = None, None
@@ -144,11 +153,11 @@ def chunks(frames: Iterable[Item], step: int) -> Iterator[list[Item]]:
 def interpolate_chunk(chunk: list[Item], estimate: Callable, before: tuple | None, upcoming: tuple | None) -> Iterator:
     """What `interpolate` yields for a chunk; its time, people and ids are returned."""
     *others, (number, t, frame) = chunk
-    after = (t, *estimate(t, frame, upcoming))
+    after = (t, *estimate(frame, t, upcoming))
     for other, other_t, picture in others:
         share = (other_t - before[0]) / (t - before[0])
-        yield (other, other_t, picture, *interpolated(before[1:], after[1:], share))
-    yield (number, t, frame, *after[1:])
+        yield PosedFrame(other, other_t, picture, *interpolated(before[1:], after[1:], share))
+    yield PosedFrame(number, t, frame, *after[1:])
     return after
 
 

@@ -31,7 +31,7 @@ import truth  # noqa: E402
 from pose import blazepose, topdown  # noqa: E402
 from pose.blazepose import LANDMARK_OF, coco_pose  # noqa: E402
 from pose.estimate import PoseEstimator  # noqa: E402
-from pose.picture import read_picture  # noqa: E402
+from pose.media.photos import read_picture  # noqa: E402
 from pose.skeletons import COCO  # noqa: E402
 
 SEED = 0

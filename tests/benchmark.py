@@ -28,11 +28,13 @@ from made import seeing_weights, write_caffemodel
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
-from pose import caffe_to_onnx, network  # noqa: E402
-from pose.estimate import PoseEstimator  # noqa: E402
-from pose.network import MOBILENET, PACKAGE, STAGES, Device, Network  # noqa: E402
+from pose import PoseEstimator  # noqa: E402
+from pose.networks import caffe_to_onnx, registry  # noqa: E402
+from pose.networks.devices import Device  # noqa: E402
+from pose.networks.heatmap_network import HeatmapNetwork  # noqa: E402
+from pose.networks.registry import MOBILENET, PACKAGE, STAGES  # noqa: E402
 
-OPENPOSE = network.OPENPOSE["COCO"]
+OPENPOSE = registry.OPENPOSE["COCO"]
 SIDE = 368
 LAG_REACH = 2  # frames before and after, between which a speed is measured
 MISTAKE = 40  # pixels a frame that nobody moves, and that nothing lags behind
@@ -79,7 +81,7 @@ def plain_clip(weights: str, clip: str, out: str) -> None:
 def clip_commands(work: Path, mediapipe: str | None) -> dict[str, list[str]]:
     """What is timed on the example clip, by the name in the table."""
     clip = str(PROJECT / "Input" / "example_video1.mp4")
-    weights = str(PACKAGE / MOBILENET.weights)
+    weights = str(PACKAGE / MOBILENET.weights.name)
     ours = [sys.executable, str(PROJECT / "get_hpe_video.py"), "--network", "blazepose", "--no_display", "--write_json"]
     choices = {"ours": [], "every frame inferred": ["--network_step", "1"], "--accuracy fast": ["--accuracy", "fast"],
                "--accuracy best": ["--accuracy", "best"], "--no_smooth": ["--no_smooth"]}  # fmt: skip
@@ -179,7 +181,12 @@ def commands(python4: str | None, weights_folder: Path, work: Path) -> dict[str,
     table = {"--help": [*image, "--help"]}
     for name, photo in (("3:4", upright), ("square", square)):
         if python4:
-            files = [PACKAGE / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, photo, work / "plain.png"]
+            files = [
+                PACKAGE / OPENPOSE.weights.prototxt,
+                weights_folder / OPENPOSE.weights.name,
+                photo,
+                work / "plain.png",
+            ]
             table[f"plain, OpenCV 4, {name}"] = [python4, __file__, "--plain", *map(str, files)]
         table[f"ours, OpenPose, {name}"] = [*ours, str(photo)]
         table[f"ours, the networks in the box, {name}"] = [*image, "--network", "blazepose", "--image_file", str(photo)]
@@ -193,9 +200,9 @@ def forwards(weights_folder: Path) -> dict:
     blob = cv2.dnn.blobFromImage(picture, 1 / 256, mean=(128, 128, 128))
     table = {}
     for stages in range(STAGES, 0, -1):
-        openpose = Network(OPENPOSE, weights_folder, Device("cpu"), stages=stages)
+        openpose = HeatmapNetwork(OPENPOSE, weights_folder, Device("cpu"), stages=stages)
         table[f"OpenPose COCO, --stages {stages}"] = lambda openpose=openpose: openpose(picture)
-    files = PACKAGE / OPENPOSE.prototxt, weights_folder / OPENPOSE.weights, STAGES
+    files = PACKAGE / OPENPOSE.weights.prototxt, weights_folder / OPENPOSE.weights.name, STAGES
     if importlib.util.find_spec("onnxruntime"):
         import onnxruntime
 
@@ -251,11 +258,11 @@ def main() -> None:
             report_clip(args.runs, work, args.mediapipe)
         if args.clip_only:
             return None
-        if (args.model_folder / OPENPOSE.weights).exists():
+        if (args.model_folder / OPENPOSE.weights.name).exists():
             folder = args.model_folder
         else:
             # In a process of its own: a child's peak memory begins with what its parent holds.
-            subprocess.run([sys.executable, __file__, "--make", folder / OPENPOSE.weights], check=True)
+            subprocess.run([sys.executable, __file__, "--make", folder / OPENPOSE.weights.name], check=True)
             print("OpenPose's weights are not here: made ones stand in for them.")
         table, peaks, rounds = commands(args.opencv4, folder, work), {}, {}
         for _ in range(args.runs):
@@ -270,7 +277,7 @@ def main() -> None:
         loads, rounds = [], {}
         for _ in range(args.runs):
             start = time.perf_counter()
-            Network(OPENPOSE, folder, Device("cpu"))
+            HeatmapNetwork(OPENPOSE, folder, Device("cpu"))
             loads.append(time.perf_counter() - start)
         report("loading a network", {OPENPOSE.name: loads}, None, {})
         table = forwards(folder)

@@ -7,9 +7,21 @@ import truth
 from painting import standing
 
 from pose import blazepose
-from pose.blazepose import CENTRE, LANDMARKS, MIRRORED, RIM, SIDE, crop_after, crop_around, crop_of, mpi_pose, sharpen
+from pose.blazepose import (
+    CENTRE,
+    LANDMARKS,
+    MIRRORED,
+    RIM,
+    SIDE,
+    LandmarkNetwork,
+    crop_after,
+    crop_around,
+    crop_of,
+    mpi_pose,
+    sharpen,
+)
 from pose.cli import PROJECT
-from pose.network import Device
+from pose.networks.devices import Device
 from pose.skeletons import COCO, MPI
 
 PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
@@ -26,7 +38,7 @@ def standing_pose(at=(60, 60), scale=1.0):
 
 @pytest.fixture(scope="module")
 def landmarks():
-    return Device("cpu").load_landmarks()
+    return LandmarkNetwork.load(Device("cpu"))
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 180, 250])

@@ -15,8 +15,10 @@ import pytest
 from made import layer_shapes, random_weights, write_caffemodel
 
 from pose import PoseError
-from pose.caffe_to_onnx import onnx_model
-from pose.network import OPENPOSE, Device, Network
+from pose.networks.caffe_to_onnx import onnx_model
+from pose.networks.devices import Device
+from pose.networks.heatmap_network import HeatmapNetwork
+from pose.networks.registry import OPENPOSE
 from pose.skeletons import MPI
 
 POSE = Path(__file__).parent.parent / "pose"
@@ -40,14 +42,19 @@ def thin_weights(mode):
     return random_weights(shapes, seed=2)
 
 
+def with_weights(model, **changes):
+    """The model with another prototxt or hash."""
+    return replace(model, weights=replace(model.weights, **changes))
+
+
 def thin_model(folder, mode="COCO", weights=None, name=None, **how):
     """The model of a thin network, whose files are made in a folder."""
     prototxt = folder / "thin.prototxt"
     text = PROTOTXTS[name or mode].read_text(encoding="utf-8")
     prototxt.write_text(re.sub(r"num_output: (64|128|256|512)\b", "num_output: 4", text), encoding="utf-8")
-    model = replace(OPENPOSE[mode], prototxt=str(prototxt))
-    (folder / model.weights).parent.mkdir(exist_ok=True)
-    write_caffemodel(folder / model.weights, weights or thin_weights(mode), **how)
+    model = with_weights(OPENPOSE[mode], prototxt=str(prototxt))
+    (folder / model.weights.name).parent.mkdir(exist_ok=True)
+    write_caffemodel(folder / model.weights.name, weights or thin_weights(mode), **how)
     return model
 
 
@@ -113,13 +120,15 @@ def forward(net, picture=PICTURE):
 def test_full_networks(mode, parameters, tmp_path):
     weights, model = random_weights(layer_shapes(mode), seed=1), OPENPOSE[mode]
     assert sum(values.size for blobs in weights.values() for values in blobs) == parameters
-    path = tmp_path / model.weights
+    path = tmp_path / model.weights.name
     path.parent.mkdir()
     write_caffemodel(path, weights)
     outputs = stage_outputs(weights, PICTURE[:24, :16])
     for stages in (1, 6):
         assert_is_stage(
-            forward(Network(model, tmp_path, Device("cpu"), stages=stages).net, PICTURE[:24, :16]), outputs, stages
+            forward(HeatmapNetwork(model, tmp_path, Device("cpu"), stages=stages).net, PICTURE[:24, :16]),
+            outputs,
+            stages,
         )
     start = time.perf_counter()
     graph = onnx_model(PROTOTXTS[mode], path, 6, embed=False)
@@ -133,7 +142,7 @@ def test_every_stage(mode, folder):
     weights = thin_weights(mode)
     model, outputs = thin_model(folder, mode, weights), stage_outputs(weights, PICTURE)
     for stages in range(1, 7):
-        assert_is_stage(Network(model, folder, Device("cpu"), stages=stages).forward(PICTURE), outputs, stages)
+        assert_is_stage(HeatmapNetwork(model, folder, Device("cpu"), stages=stages).forward(PICTURE), outputs, stages)
 
 
 @pytest.mark.parametrize("stages", [1, 2, 6])
@@ -142,7 +151,7 @@ def test_onnx_with_its_weights_is_valid_and_engines_agree(stages, folder):
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     weights = thin_weights("MPI")
     model, outputs = thin_model(folder, "MPI", weights), stage_outputs(weights, PICTURE)
-    graph = onnx_model(Path(model.prototxt), folder / model.weights, stages)
+    graph = onnx_model(Path(model.weights.prototxt), folder / model.weights.name, stages)
     onnx.checker.check_model(onnx.load_from_string(graph.tobytes()), full_check=True)
     unneeded = [f"Mconv1_stage{max(stages, 2)}_L1", f"Mconv1_stage{stages + 1}_L2"]
     assert not any(name.encode() in graph.tobytes() for name in unneeded)
@@ -156,13 +165,13 @@ def test_onnx_with_its_weights_is_valid_and_engines_agree(stages, folder):
 def test_every_way_to_write_weights(how, folder, monkeypatch):
     """Old files have sizes in four numbers, and snapshots have layers that the prototxt has not."""
     monkeypatch.chdir(folder)
-    plain = Network(thin_model(folder), folder, Device("cpu")).forward(PICTURE)
-    assert np.array_equal(Network(thin_model(folder, **how), Path(), Device("cpu")).forward(PICTURE), plain)
+    plain = HeatmapNetwork(thin_model(folder), folder, Device("cpu")).forward(PICTURE)
+    assert np.array_equal(HeatmapNetwork(thin_model(folder, **how), Path(), Device("cpu")).forward(PICTURE), plain)
 
 
 def test_the_faster_prototxt_is_what_stages_4_runs(folder):
     models = (thin_model(folder, "MPI", name=name) for name in ("faster", "MPI"))
-    faster, cut = (onnx_model(Path(model.prototxt), folder / model.weights, 4) for model in models)
+    faster, cut = (onnx_model(Path(model.weights.prototxt), folder / model.weights.name, 4) for model in models)
     assert np.array_equal(faster, cut)
 
 
@@ -172,15 +181,9 @@ def test_prototxts_as_other_programs_read_them(name, last, folder):
     mode = "MPI" if name == "faster" else name
     weights = thin_weights(mode)
     model = thin_model(folder, mode, weights, name=name)
-    net = cv2.dnn.readNetFromCaffe(model.prototxt, str(folder / model.weights))
+    net = cv2.dnn.readNetFromCaffe(model.weights.prototxt, str(folder / model.weights.name))
     fields, heatmaps = stage_outputs(weights, PICTURE)[last - 1]
     assert np.abs(forward(net) - np.concatenate([heatmaps, fields])).max() < 1e-4
-
-
-@pytest.mark.parametrize("stages", [0, 7])
-def test_stages_that_are_not_there(stages, folder):
-    with pytest.raises(ValueError, match=f"stages must be from 1 to 6, not {stages}"):
-        Network(thin_model(folder), folder, Device("cpu"), stages=stages)
 
 
 # --- Files that are not OpenPose's
@@ -189,12 +192,12 @@ def test_stages_that_are_not_there(stages, folder):
 def run(model, folder):
     """Whether it runs with an output in range; else it has to say in one sentence that the file is not the genuine."""
     try:
-        values = Network(model, folder, Device("cpu")).forward(PICTURE)
+        values = HeatmapNetwork(model, folder, Device("cpu")).forward(PICTURE)
     except PoseError as error:
-        path, name = folder / model.weights, model.weights.split("/")[0]
+        path, name = folder / model.weights.name, model.weights.name.split("/")[0]
         hash_name = {"coco": "SHA-256", "mpi": "SHA-1"}[name]
         what = f"is not the genuine file (its {hash_name} differs)"
-        assert str(error) == f"{path} {what}; fetch it again with ./getModels.sh {name}."
+        assert str(error) == f"{path} {what}; fetch it again with ./getModels.sh {name}"
         return False
     assert np.abs(values).max() < 4
     return True
@@ -216,13 +219,13 @@ def run(model, folder):
 )
 def test_weights_that_are_none(content, what, folder):
     model = thin_model(folder)
-    path = folder / model.weights
+    path = folder / model.weights.name
     path.unlink()
     if content is not None:
         path.write_bytes(content)
     start = time.perf_counter()
-    with pytest.raises(PoseError, match=rf"pose_iter_440000.caffemodel {what}.*; .*\./getModels.sh coco\.$"):
-        Network(model, folder, Device("cpu"))
+    with pytest.raises(PoseError, match=rf"pose_iter_440000.caffemodel {what}.*; .*\./getModels.sh coco$"):
+        HeatmapNetwork(model, folder, Device("cpu"))
     assert time.perf_counter() - start < 1
 
 
@@ -233,7 +236,7 @@ def test_weights_of_the_other_network(mode, folder):
 
 @pytest.mark.parametrize("share", [0.001, 0.2, 0.5, 0.9, 0.99])
 def test_weights_cut_anywhere(share, folder):
-    path = folder / (model := thin_model(folder)).weights
+    path = folder / (model := thin_model(folder)).weights.name
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     assert not run(model, folder)
 
@@ -242,7 +245,7 @@ def test_weights_cut_anywhere(share, folder):
 def test_40_wrong_bits(where, folder):
     weights = thin_weights("COCO")
     model = thin_model(folder, weights=weights)
-    data = (folder / model.weights).read_bytes()
+    data = (folder / model.weights.name).read_bytes()
     in_weights = np.zeros(len(data), bool)
     for blobs in weights.values():
         for values in blobs:
@@ -252,7 +255,7 @@ def test_40_wrong_bits(where, folder):
     for at in rng.choice(np.flatnonzero(in_weights == (where == "weights")), 40):
         wrong = bytearray(data)
         wrong[at] ^= 1 << rng.integers(8)
-        (folder / model.weights).write_bytes(wrong)
+        (folder / model.weights.name).write_bytes(wrong)
         ran += run(model, folder)
     assert 0 < ran < 40
 
@@ -266,9 +269,9 @@ def test_output_out_of_range_or_none(bias, folder, monkeypatch):
     if bias is None:
         monkeypatch.setattr(cv2.dnn, "blobFromImage", lambda *_, **__: cv2.resize(PICTURE, (0, 0)))
     assert not run(model, folder)
-    digest = hashlib.sha256((folder / model.weights).read_bytes()).hexdigest()
-    with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU: .*--device cpu"):
-        Network(replace(model, hash=digest), folder, Device("cpu")).forward(PICTURE)
+    digest = hashlib.sha256((folder / model.weights.name).read_bytes()).hexdigest()
+    with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU: "):
+        HeatmapNetwork(with_weights(model, hash=digest), folder, Device("cpu")).forward(PICTURE)
 
 
 def test_another_number_of_channels(folder):
@@ -277,6 +280,6 @@ def test_another_number_of_channels(folder):
 
 def test_an_error_with_the_genuine_file_is_ours(folder):
     model = thin_model(folder)
-    (folder / model.weights).write_bytes(b"<html>")
+    (folder / model.weights.name).write_bytes(b"<html>")
     with pytest.raises((KeyError, ValueError)):
-        Network(replace(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder, Device("cpu"))
+        HeatmapNetwork(with_weights(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder, Device("cpu"))

@@ -11,7 +11,7 @@ from made import painted_figures, seeing_weights, write_caffemodel
 from pose import PoseError
 from pose.cli import PROJECT
 from pose.estimate import PoseEstimator, VideoPoseEstimator
-from pose.network import OPENPOSE
+from pose.networks.registry import OPENPOSE
 from pose.topdown import TURNS, turn_people
 
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
@@ -30,7 +30,7 @@ def weights(tmp_path_factory):
     """A model folder with weights for OpenPose COCO that see painted figures."""
     folder = tmp_path_factory.mktemp("weights")
     (folder / "coco").mkdir()
-    write_caffemodel(folder / OPENPOSE["COCO"].weights, seeing_weights("COCO"))
+    write_caffemodel(folder / OPENPOSE["COCO"].weights.name, seeing_weights("COCO"))
     return folder
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import truth
 from made import painted_figures, seeing_weights, write_caffemodel
-from test_video import make_clip
+from test_clips import make_clip
 
 import get_hpe_video
 from pose.cli import PROJECT
@@ -286,7 +286,7 @@ def test_background(run, tmp_path, background):
 
 def missing(name):
     """What is said where OpenPose's weights are asked for and missing."""
-    return rf"is not there; .*\./getModels\.sh {name},.* --model_folder; --network blazepose"
+    return rf"is not there; .*\./getModels\.sh {name}; --model_folder .*, and --network blazepose"
 
 
 def make_mistakes(folder):
@@ -476,7 +476,7 @@ def test_numbered_pictures_are_a_clip(run, tmp_path):
 
 def test_the_rest_after_a_ctrl_c_is_that_of_the_clip_and_those_after_it(capsys):
     def hint(name, *names):
-        with pytest.raises(KeyboardInterrupt), get_hpe_video.hint_to_go_on(name, [*names], lambda: 7):
+        with pytest.raises(KeyboardInterrupt), get_hpe_video.hint_to_continue(name, [*names], lambda: 7):
             raise KeyboardInterrupt
         return capsys.readouterr().err.strip().removeprefix("The rest: the same command with ")
 

@@ -7,8 +7,8 @@ import truth
 from painting import standing
 
 from pose.cli import PROJECT
-from pose.network import Device
-from pose.picture import read_picture
+from pose.media.photos import read_picture
+from pose.networks.devices import Device
 from pose.skeletons import COCO
 from pose.topdown import PRESETS, TURNS, TopDown, apart, is_known, turn_people
 

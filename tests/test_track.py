@@ -146,11 +146,11 @@ def test_two_who_cross_keep_who_they_are_though_one_is_hidden_behind_the_other()
     assert len(who) == 2
 
 
-def looks(people_at, step, count, lookahead=True):
-    """What `interpolate` yields over frames that are their own numbers, and which of them were looked at."""
+def inferences(people_at, step, count, lookahead=True):
+    """What `interpolate` yields over frames that are their own numbers, and which of them were inferred."""
     seen = []
 
-    def estimate(t, frame, upcoming):
+    def estimate(frame, t, upcoming):
         assert frame == pytest.approx(30 * t)
         seen.append((frame, upcoming))
         return people_at(frame)
@@ -159,8 +159,8 @@ def looks(people_at, step, count, lookahead=True):
 
 
 @pytest.mark.parametrize("lookahead", [True, False])
-def test_people_between_two_looks_are_on_their_way(lookahead):
-    frames, seen = looks(lambda n: (person_at(10 * n)[None], [7]), step=3, count=8, lookahead=lookahead)
+def test_poses_between_two_inferences_are_interpolated(lookahead):
+    frames, seen = inferences(lambda n: (person_at(10 * n)[None], [7]), step=3, count=8, lookahead=lookahead)
     assert [frame for frame, _ in seen] == [0, 3, 6, 7]  # every third, and the last
     assert [number for number, *_ in frames] == list(range(8))
     for number, t, frame, people, ids in frames:
@@ -176,19 +176,19 @@ def comes_and_goes(number):
     return (np.stack([a, b]), [0, 1]) if number >= 4 else (a[None], [0])
 
 
-def test_who_is_seen_in_one_of_two_looks_is_there_half_the_way():
-    frames, _ = looks(comes_and_goes, step=4, count=9)
+def test_who_only_one_of_two_inferences_sees_is_there_up_to_the_middle():
+    frames, _ = inferences(comes_and_goes, step=4, count=9)
     assert [len(people) for *_, people, _ in frames] == [1, 1, 2, 2, 2, 2, 2, 2, 2]
     wrist = [people[1, 4, 2] > 0 for *_, people, _ in frames[4:]]
     assert wrist == [False, False, True, True, True]
-    assert looks(comes_and_goes, step=1, count=0) == ([], [])
+    assert inferences(comes_and_goes, step=1, count=0) == ([], [])
 
 
 @pytest.mark.parametrize("step", [1, 2, 4])
 @pytest.mark.parametrize("count", [0, 1, 4, 9, 10])
-def test_looking_ahead_changes_no_item_and_no_order(step, count):
-    ahead, seen_ahead = looks(comes_and_goes, step, count)
-    behind, seen_behind = looks(comes_and_goes, step, count, lookahead=False)
+def test_lookahead_changes_no_item_and_no_order(step, count):
+    ahead, seen_ahead = inferences(comes_and_goes, step, count)
+    behind, seen_behind = inferences(comes_and_goes, step, count, lookahead=False)
     assert [number for number, *_ in ahead] == [number for number, *_ in behind] == list(range(count))
     assert [frame for frame, _ in seen_ahead] == [frame for frame, _ in seen_behind]
     for (*item, people, ids), (*other, other_people, other_ids) in zip(ahead, behind, strict=True):
@@ -197,17 +197,17 @@ def test_looking_ahead_changes_no_item_and_no_order(step, count):
 
 
 @pytest.mark.parametrize(
-    ("step", "count", "looked_at"),
+    ("step", "count", "inferred"),
     [(1, 4, [0, 1, 2, 3]), (3, 8, [0, 3, 6, 7]), (3, 7, [0, 3, 6]), (4, 2, [0, 1]), (4, 1, [0])],
 )
-def test_a_look_is_told_which_frame_the_next_one_is_at(step, count, looked_at):
-    _, seen = looks(comes_and_goes, step, count)
+def test_an_inference_is_given_the_frame_of_the_next_one(step, count, inferred):
+    _, seen = inferences(comes_and_goes, step, count)
     assert seen == [
         (frame, None if following is None else (pytest.approx(following / 30), following))
-        for frame, following in zip(looked_at, [*looked_at[1:], None], strict=True)
+        for frame, following in zip(inferred, [*inferred[1:], None], strict=True)
     ]
-    _, seen = looks(comes_and_goes, step, count, lookahead=False)
-    assert seen == [(frame, None) for frame in looked_at]
+    _, seen = inferences(comes_and_goes, step, count, lookahead=False)
+    assert seen == [(frame, None) for frame in inferred]
 
 
 @pytest.mark.parametrize(("lookahead", "taken"), [(False, [1, 4, 4, 4, 7]), (True, [4, 7, 7, 7, 10])])
@@ -220,7 +220,7 @@ def test_a_camera_need_not_wait_for_later_frames(lookahead, taken):
         for count in range(1, 20):
             yield count - 1, count / 30, count - 1
 
-    frames = interpolate(camera(), lambda t, frame, upcoming: comes_and_goes(frame), 3, lookahead)
+    frames = interpolate(camera(), lambda frame, t, upcoming: comes_and_goes(frame), 3, lookahead)
     assert [(next(frames)[0], count) for _ in range(5)] == list(enumerate(taken))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
-from pose.picture import read_picture  # noqa: E402
+from pose.media.photos import read_picture  # noqa: E402
 
 DATA = Path(__file__).parent / "data"
 NAMES = ("walker", "walk", "two_people", "sport", "balance", "grace_hopper", "astronaut", "camera")

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import PoseError
+from .. import PoseError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 JPEG_START = b"\xff\xd8"
@@ -22,18 +22,18 @@ def read_picture(path: Path) -> np.ndarray:
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)  # cv2.imread cannot open every name on Windows, nor pipes
     except OSError as error:
-        raise PoseError(f"Cannot read {path}: {error.strerror}; check --image_file.") from error
+        raise PoseError(f"Cannot read {path}: {error.strerror}", "image") from error
     if not data.size:
-        raise PoseError(f"{path} is empty; give a picture file.")
+        raise PoseError(f"{path} is empty", "image")
     try:
         with silence():
             picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
             may_have_alpha = picture is not None and data[:2].tobytes() != JPEG_START
             layers = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if may_have_alpha else None
     except cv2.error as error:
-        raise PoseError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG.") from error
+        raise PoseError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG") from error
     if picture is None:
-        raise PoseError(f"{path} is not a picture, is damaged, or of a rare kind; save it as PNG or JPEG.")
+        raise PoseError(f"{path} is not a picture, is damaged, or of a rare kind; save it as PNG or JPEG")
     if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.shape[:2] == picture.shape[:2]:
         return on_white(picture, layers[:, :, 3])
     return picture

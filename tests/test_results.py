@@ -3,16 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from pose import PoseError, export
+from pose import PoseError
+from pose.media import results
 
 
 def test_nobody():
-    assert export.people_to_json(np.zeros((0, 18, 3), np.float32)) == '{"version":1.3,"people":[]}'
+    assert results.people_to_json(np.zeros((0, 18, 3), np.float32)) == '{"version":1.3,"people":[]}'
 
 
 def test_one_person_to_the_letter():
     people = np.array([[[0, 0, 0], [1234.5678, 10, 0.123456789]]], np.float32)
-    assert export.people_to_json(people) == (
+    assert results.people_to_json(people) == (
         '{"version":1.3,"people":[{"person_id":[-1],"pose_keypoints_2d":[0,0,0,1234.57,10,0.123457],'
         '"face_keypoints_2d":[],"hand_left_keypoints_2d":[],"hand_right_keypoints_2d":[],"pose_keypoints_3d":[],'
         '"face_keypoints_3d":[],"hand_left_keypoints_3d":[],"hand_right_keypoints_3d":[]}]}'
@@ -20,25 +21,25 @@ def test_one_person_to_the_letter():
 
 
 def test_identities():
-    said = json.loads(export.people_to_json(np.ones((2, 15, 3), np.float32), ids=[7, 0]))
+    said = json.loads(results.people_to_json(np.ones((2, 15, 3), np.float32), ids=[7, 0]))
     assert [person["person_id"] for person in said["people"]] == [[7], [0]]
 
 
 def test_a_result_replaces_the_old_one_only_when_complete(tmp_path):
     path = tmp_path / "a ü.txt"
-    export.save_text(path, "old")
-    with pytest.raises(ZeroDivisionError), export.writing(path) as part:
+    results.save_text(path, "old")
+    with pytest.raises(ZeroDivisionError), results.atomic_write(path) as part:
         part.write_text("half")
         raise ZeroDivisionError
     assert path.read_text() == "old"
-    export.save_text(path, "new")
+    results.save_text(path, "new")
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["a ü.txt"]
 
 
 def test_what_ctrl_c_stops_is_kept_under_another_name(tmp_path):
     path = tmp_path / "clip.mp4"
-    with pytest.raises(KeyboardInterrupt), export.writing(path) as part:
+    with pytest.raises(KeyboardInterrupt), results.atomic_write(path) as part:
         part.write_text("half")
         raise KeyboardInterrupt
     assert [p.name for p in tmp_path.iterdir()] == ["clip-partial.mp4"]
@@ -46,7 +47,7 @@ def test_what_ctrl_c_stops_is_kept_under_another_name(tmp_path):
 
 def test_what_an_earlier_ctrl_c_left_is_kept(tmp_path):
     for text in ("first", "second", "third"):
-        with pytest.raises(KeyboardInterrupt), export.writing(tmp_path / "clip.mp4") as part:
+        with pytest.raises(KeyboardInterrupt), results.atomic_write(tmp_path / "clip.mp4") as part:
             part.write_text(text)
             raise KeyboardInterrupt
     for number, text in (("", "first"), ("2", "second"), ("3", "third")):
@@ -54,7 +55,7 @@ def test_what_an_earlier_ctrl_c_left_is_kept(tmp_path):
 
 
 def test_what_ctrl_c_stops_before_anything_was_done_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), export.clip_json(tmp_path / "walk_json"):
+    with pytest.raises(KeyboardInterrupt), results.clip_json(tmp_path / "walk_json"):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -62,7 +63,7 @@ def test_what_ctrl_c_stops_before_anything_was_done_leaves_nothing(tmp_path):
 def test_a_folder_of_json_is_replaced_whole(tmp_path):
     folder = tmp_path / "walk_json"
     for frames in (5, 2):
-        with export.clip_json(folder) as write:
+        with results.clip_json(folder) as write:
             for number in range(frames):
                 write(number, "{}")
     assert sorted(p.name for p in folder.iterdir()) == [f"walk_{n:012}_keypoints.json" for n in range(2)]
@@ -71,12 +72,12 @@ def test_a_folder_of_json_is_replaced_whole(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PoseError, match=r"Cannot write .*--output_dir"):
-        export.save_text(tmp_path / "file" / "a.json", "{}")
+    with pytest.raises(PoseError, match="Cannot write .*a.json: "):
+        results.save_text(tmp_path / "file" / "a.json", "{}")
 
 
 def test_pictures_are_written(tmp_path):
     import cv2
 
-    export.save_picture(tmp_path / "new folder" / "a.jpg", np.full((20, 30, 3), 200, np.uint8))
+    results.save_picture(tmp_path / "new folder" / "a.jpg", np.full((20, 30, 3), 200, np.uint8))
     assert cv2.imread(str(tmp_path / "new folder" / "a.jpg")).shape == (20, 30, 3)

@@ -1,6 +1,6 @@
 """OpenPose's Caffe networks for OpenCV, up to a stage: as ONNX, or as Caffe buffers where OpenCV has that importer.
 
-Only the published files need to be read, and network.py knows their hashes: on any other file, any error may be raised.
+Only the published files need to be read, and registry.py knows their hashes: on others any error may be raised.
 """
 
 import math

@@ -5,22 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from pose import PoseError, caffe_to_onnx, network
-from pose.blazepose import crop_of
+from pose import PoseError
+from pose.blazepose import LandmarkNetwork, crop_of
 from pose.cli import PROJECT
 from pose.maps import fit
-from pose.network import (
-    LANDMARKS,
-    LANDMARKS_HASH,
-    MOBILENET,
-    OPENPOSE,
-    PACKAGE,
-    Device,
-    Network,
-    choose_device,
-    choose_network,
-    usual_size,
-)
+from pose.networks import caffe_to_onnx
+from pose.networks.devices import Device, choose_device
+from pose.networks.heatmap_network import HeatmapNetwork, usual_size
+from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, choose_network
 from pose.skeletons import COCO
 
 
@@ -30,7 +22,7 @@ def folder(tmp_path):
 
     def make(*modes):
         for mode in modes:
-            path = tmp_path / OPENPOSE[mode].weights
+            path = tmp_path / OPENPOSE[mode].weights.name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         return tmp_path
@@ -55,18 +47,17 @@ def test_which_network_and_why(folder, mode, network, have, chosen, why):
 
 @pytest.mark.parametrize(("mode", "name"), [("COCO", "coco"), ("MPI", "mpi")])
 def test_missing_weights_name_the_command_that_fetches_them(tmp_path, mode, name):
-    with pytest.raises(PoseError, match=f"getModels.sh {name},.*--network blazepose"):
+    with pytest.raises(PoseError, match=f"fetch it once with ./getModels.sh {name}$"):
         choose_network(mode, "openpose", tmp_path)
 
 
 def test_hashes_are_those_of_the_files():
-    for path, expected in ((MOBILENET.weights, MOBILENET.hash), (LANDMARKS, LANDMARKS_HASH)):
-        data = (PACKAGE / path).read_bytes()
-        assert hashlib.sha256(data).hexdigest() == expected
-        notice = (PACKAGE / path).parent / "NOTICE"
-        assert expected in notice.read_text()
+    for weights in (MOBILENET.weights, BLAZEPOSE):
+        path = PACKAGE / weights.name
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == weights.hash
+        assert weights.hash in (path.parent / "NOTICE").read_text()
     script = (PROJECT / "getModels.sh").read_text()
-    assert all(model.hash in script for model in OPENPOSE.values())
+    assert all(model.weights.hash in script for model in OPENPOSE.values())
 
 
 class StandInDevice:
@@ -122,13 +113,13 @@ def test_then_an_opencl_gpu(monkeypatch):
 @pytest.mark.parametrize("opencl", [None, cv2.ocl.Device_TYPE_CPU])
 def test_never_a_silent_cpu_run(monkeypatch, opencl):
     report(monkeypatch, opencl=opencl)
-    with pytest.raises(PoseError, match="--device cpu"):
+    with pytest.raises(PoseError, match="neither CUDA"):
         choose_device("gpu")
 
 
 @pytest.mark.parametrize("net_wh", [None, (368, 368), (16, 16), (-1, 96), (640, 40)])
 def test_the_detector_answers_at_any_size(net_wh):
-    maps = Network(MOBILENET, PACKAGE, Device("cpu"), net_wh)(np.full((300, 400, 3), 127, np.uint8))
+    maps = HeatmapNetwork(MOBILENET, PACKAGE, Device("cpu"), net_wh)(np.full((300, 400, 3), 127, np.uint8))
     assert maps.values.shape[0] == 57
     assert np.isfinite(maps.values).all()
 
@@ -136,7 +127,7 @@ def test_the_detector_answers_at_any_size(net_wh):
 def test_the_detectors_fields_are_where_the_table_says():
     """Along the walker's left shin (knee 12 to ankle 13) the field of channels 29, 30 points down the shin."""
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
-    maps = Network(MOBILENET, PACKAGE, Device("cpu"))(picture)
+    maps = HeatmapNetwork(MOBILENET, PACKAGE, Device("cpu"))(picture)
     knee, ankle = np.array([303, 376]), np.array([349, 461])  # labelled by hand
     unit = (ankle - knee) / np.linalg.norm(ankle - knee)
     x, y = np.rint(((knee + ankle) / 2 + 0.5) / maps.cell_wh - 0.5).astype(int)
@@ -153,15 +144,13 @@ def test_the_usual_size_is_no_more_work_than_a_square_of_368(picture_wh, fills_a
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
-def test_a_network_of_the_repository_that_is_cut_off(tmp_path, monkeypatch, share):
-    for weights in (MOBILENET.weights, LANDMARKS):
-        (tmp_path / weights).parent.mkdir()
-        data = (PACKAGE / weights).read_bytes()
-        (tmp_path / weights).write_bytes(data[: int(share * len(data))])
-    monkeypatch.setattr(network, "PACKAGE", tmp_path)
-    for load in (lambda: Network(MOBILENET, tmp_path, Device("cpu")), Device("cpu").load_landmarks):
+def test_a_network_of_the_repository_that_is_cut_off(tmp_path, share):
+    for weights in (MOBILENET.weights, BLAZEPOSE):
+        (tmp_path / weights.name).parent.mkdir()
+        data = (PACKAGE / weights.name).read_bytes()
+        (tmp_path / weights.name).write_bytes(data[: int(share * len(data))])
         with pytest.raises(PoseError, match=r"\.onnx is .*put the project's own file back"):
-            load()
+            Device("cpu").load(weights, tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(cv2.dnn, "ENGINE_CLASSIC"), reason="OpenCV 4 has one engine")
@@ -194,8 +183,8 @@ def test_on_the_cpu_opencv_5_reads_openposes_weights_where_they_are(monkeypatch)
     monkeypatch.setattr(cv2.dnn, "readNetFromONNX", read)
     on_gpu = Device("cpu")
     on_gpu.is_cpu, on_gpu.prepared = False, lambda net: net
-    Device("cpu").load_model(OPENPOSE["MPI"], Path(), 6)
-    on_gpu.load_model(OPENPOSE["MPI"], Path(), 6)
+    Device("cpu").load(OPENPOSE["MPI"].weights, Path())
+    on_gpu.load(OPENPOSE["MPI"].weights, Path())
     assert calls == [5, 7, 7]
 
 
@@ -206,10 +195,10 @@ def test_opencl_gives_equal_results_where_a_device_is_allowed():
     except PoseError:
         pytest.skip("no GPU, and no OpenCL device that is allowed to stand in")
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
-    on_gpu, on_cpu = (Network(MOBILENET, PACKAGE, where, (96, 96))(picture) for where in (device, Device("cpu")))
+    on_gpu, on_cpu = (HeatmapNetwork(MOBILENET, PACKAGE, where, (96, 96))(picture) for where in (device, Device("cpu")))
     assert np.abs(on_gpu.values - on_cpu.values).max() < 1e-3
     crop = crop_of(np.array([280.0, 280]), 260, np.array([0, -1.0]))
-    on_gpu, on_cpu = (where.load_landmarks()(picture, crop) for where in (device, Device("cpu")))
+    on_gpu, on_cpu = (LandmarkNetwork.load(where)(picture, crop) for where in (device, Device("cpu")))
     assert on_cpu.presence > 0.9
     assert np.abs(on_gpu.pose[:, :2] - on_cpu.pose[:, :2]).max() < 1
 
@@ -224,6 +213,6 @@ def test_mirrored_maps_are_those_of_the_mirrored_picture_too():
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
     mirror = np.ascontiguousarray(picture[:, ::-1])
     for mirrored in (False, True):
-        network = Network(MOBILENET, PACKAGE, Device("cpu"), (368, 368), mirrored=mirrored)
+        network = HeatmapNetwork(MOBILENET, PACKAGE, Device("cpu"), (368, 368), mirrored=mirrored)
         difference = np.abs(network(picture).values - COCO.mirror_maps(network(mirror).values)).max()
         assert (difference < 1e-3) == mirrored

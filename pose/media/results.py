@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import PoseError
+from .. import PoseError
 
 UNUSED = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
 UNUSED_3D = ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")
@@ -40,7 +40,7 @@ def rounded(value: float) -> float | int:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Where to write, beside `path`; it takes the name `path` when the block ends well and is gone when not.
 
     With Ctrl-C what was done is kept, as NAME-partial or, where that is taken, NAME-partial2 and so on. PoseError where
@@ -57,7 +57,7 @@ def writing(path: Path) -> Iterator[Path]:
             raise
         replace(part, path)
     except OSError as error:
-        raise PoseError(f"Cannot write {path}: {error.strerror or error}; choose another --output_dir.") from error
+        raise PoseError(f"Cannot write {path}: {error.strerror or error}", "output_dir") from error
     finally:
         with contextlib.suppress(OSError):  # the folder may be gone or read-only by now: said above
             remove(part)
@@ -87,13 +87,13 @@ def remove(path: Path) -> None:
 def save_picture(path: Path, picture: np.ndarray) -> None:
     encoded, data = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not encoded:
-        raise PoseError(f"OpenCV cannot encode {path}; it may be too large a picture for {path.suffix}.")
-    with writing(path) as part:
+        raise PoseError(f"OpenCV cannot encode {path}; it may be too large a picture for {path.suffix}")
+    with atomic_write(path) as part:
         part.write_bytes(data.tobytes())
 
 
 def save_text(path: Path, text: str) -> None:
-    with writing(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
@@ -101,6 +101,6 @@ def save_text(path: Path, text: str) -> None:
 def clip_json(folder: Path) -> Iterator[Callable[[int, str], None]]:
     """A function of (frame number, JSON) that fills `folder`, which appears when complete, named after the clip."""
     stem = folder.name.removesuffix("_json")
-    with writing(folder) as part:
+    with atomic_write(folder) as part:
         part.mkdir()
         yield lambda number, text: (part / f"{stem}_{number:012}_keypoints.json").write_text(text, "utf-8") and None

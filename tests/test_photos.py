@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pose import PoseError
-from pose.picture import SUFFIXES, read_picture
+from pose.media.photos import SUFFIXES, read_picture
 
 
 @pytest.fixture

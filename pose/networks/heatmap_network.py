@@ -1,0 +1,78 @@
+"""A picture to heatmaps and part affinity fields."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .. import PoseError
+from ..maps import STRIDE, Maps, brighten, fit
+from .devices import Device
+from .registry import MOBILENET, STAGES, Model
+
+SIDE = 368  # OpenPose's usual height of the network's input
+# Heatmaps are trained to be 0 to 1 and fields -1 to 1, and mobilenet_thin gives -1.1 to 1.2 on photos and on noise. A
+# wrong bit in the weights easily gives thousands, infinity or NaN.
+MAX_VALUE = 4
+
+
+def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int, int]:
+    """The network input for a picture of w×h pixels: never more work than SIDE×SIDE, no side over twice SIDE.
+
+    larger: sides of networks that fill the area may be so many times as long; OpenPose's stay as they were trained.
+    """
+    if not fills_area:
+        return SIDE, SIDE
+    side = SIDE * larger
+    scale = min(side / math.sqrt(w * h), 2 * side / max(w, h))
+    w, h = (max(2 * STRIDE, int(side * scale) // STRIDE * STRIDE) for side in (w, h))
+    return w, h
+
+
+class HeatmapNetwork:
+    """Heatmaps and part affinity fields: call it with a picture, and it answers with Maps."""
+
+    def __init__(
+        self,
+        model: Model,
+        model_folder: Path,
+        device: Device,
+        net_wh: tuple[int, int] | None = None,
+        stages: int = STAGES,
+        mirrored: bool = False,
+    ) -> None:
+        """net_wh: the most that the input may measure; mirrored: averaged with the maps of the mirrored picture."""
+        self.model, self.skeleton, self.net_wh, self.mirrored = model, model.skeleton, net_wh, mirrored
+        self.model_folder, self.device_name = model_folder, device.name
+        self.net = device.load(model.weights, model_folder, stages)
+
+    def __call__(self, picture: np.ndarray, larger: float = 1) -> Maps:
+        """Maps of a picture, (H, W, 3) uint8 blue, green, red; larger: factor on the usual input's sides."""
+        h, w = picture.shape[:2]
+        how = fit((w, h), self.net_wh or usual_size(w, h, self.model.fills_area, larger))
+        cut = how.cut(picture)
+        if self.model is MOBILENET:
+            cut = brighten(cut)
+        values = self.forward(cut)
+        if self.mirrored:
+            values = (values + self.skeleton.mirror_maps(self.forward(cut[:, ::-1]))) / 2
+        return how.maps(values)
+
+    def forward(self, cut: np.ndarray) -> np.ndarray:
+        """What the network says, (C, h, w), to an input picture (H, W, 3)."""
+        h, w = cut.shape[:2]
+        where = f"{self.model.name} failed at {w}x{h} on {self.device_name}"
+        try:
+            self.net.setInput(cv2.dnn.blobFromImage(cut, self.model.scale, mean=(self.model.mean,) * 3))
+            values = self.net.forward()[0]
+        except cv2.error as error:
+            self.model.weights.check_genuine(self.model_folder)
+            reason = error.err or "unknown error"
+            raise PoseError(f"{where}: {reason}", "net_wh") from error
+        if values.shape[0] != self.skeleton.channels or not np.abs(values).max() < MAX_VALUE:  # NaN included
+            self.model.weights.check_genuine(self.model_folder)
+            raise PoseError(f"{where}: its output is not heatmaps and fields", "device")
+        return values

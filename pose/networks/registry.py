@@ -1,0 +1,110 @@
+"""Which networks there are: their files and hashes, how each was trained to see a picture, and which one to take."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import PoseError
+from ..skeletons import COCO, MPI, Skeleton
+
+PACKAGE = Path(__file__).parent.parent
+NETWORKS = ("auto", "openpose", "blazepose")
+STAGES = 6  # of OpenPose's networks; each refines the heatmaps and fields of the one before
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A published file of weights."""
+
+    name: str  # below the model folder
+    hash: str  # SHA-256, or SHA-1 where nobody else confirms a SHA-256
+    prototxt: str | None = None  # below this package; None: an ONNX file, which needs none
+
+    def check_genuine(self, folder: Path) -> None:
+        """PoseError where the file has another hash; for after a failure, as it takes up to half a second."""
+        path, kind = folder / self.name, "SHA-1" if len(self.hash) == 40 else "SHA-256"
+        remedy = f"fetch it again with ./getModels.sh {path.parent.name}"
+        if self.prototxt is None:
+            remedy = "put the project's own file back"
+        if not path.is_file():
+            raise PoseError(f"{path} is missing or not a file; {remedy}")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise PoseError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+        if hashlib.new(kind.replace("-", ""), data).hexdigest() != self.hash:
+            starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"} if data else {b"": "empty"}
+            kinds = [what for start, what in starts.items() if data.startswith(start)]
+            what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {kind} differs)"
+            raise PoseError(f"{path} is {what}; {remedy}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network of heatmaps and part affinity fields as it was trained."""
+
+    name: str
+    skeleton: Skeleton
+    weights: WeightsFile
+    scale: float  # the network sees scale · (value − mean), blue, green, red
+    mean: float
+    fills_area: bool  # usual input size: as much work as 368x368, or 368 for the longer side
+
+
+# OpenPose feeds its Caffe networks x/256 − 0.5 (its imageToCaffeInput); mobilenet_thin takes the bytes as they are.
+OPENPOSE = {
+    "COCO": Model(
+        name="OpenPose COCO",
+        skeleton=COCO,
+        weights=WeightsFile(
+            "coco/pose_iter_440000.caffemodel",
+            "b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549",
+            "coco/pose_deploy_linevec.prototxt",
+        ),
+        scale=1 / 256,
+        mean=128,
+        fills_area=False,
+    ),
+    "MPI": Model(
+        name="OpenPose MPI",
+        skeleton=MPI,
+        weights=WeightsFile(
+            "mpi/pose_iter_160000.caffemodel",
+            "a344f4da6b52892e44a0ca8a4c68ee605fc611cf",
+            "mpi/pose_deploy_linevec.prototxt",
+        ),
+        scale=1 / 256,
+        mean=128,
+        fills_area=False,
+    ),
+}
+MOBILENET = Model(
+    name="mobilenet_thin",
+    skeleton=COCO,
+    weights=WeightsFile(
+        "mobilenet/mobilenet_thin.onnx", "efcc7c30c12d773240c707337907820c23947c8ac3c7aff2d0cb5786bd984b88"
+    ),
+    scale=1.0,
+    mean=0,
+    fills_area=True,
+)
+BLAZEPOSE = WeightsFile(
+    "blazepose/pose_landmark_full.onnx", "17c440639d58e2b4fe99a4530fe4f6e5e72e58985ce534abbd8ae89468148de0"
+)
+
+
+def choose_network(mode: str, network: str, model_folder: Path) -> tuple[str, str]:
+    """openpose or blazepose, and why in a few words; PoseError where OpenPose's weights are asked for and missing."""
+    model = OPENPOSE[mode]
+    if not model_folder.is_dir():
+        raise PoseError(f"{model_folder} is not a folder", "model_folder")
+    path = model_folder / model.weights.name
+    if network == "blazepose":
+        return "blazepose", "as asked"
+    if path.exists():
+        return "openpose", "as asked" if network == "openpose" else "its weights are here"
+    if network == "auto":
+        return "blazepose", f"{model.name}'s weights are not here"
+    raise PoseError(f"{path} is not there; fetch it once with ./getModels.sh {path.parent.name}", "network")
