@@ -72,7 +72,7 @@ def test_a_folder_of_json_is_replaced_whole(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PoseError, match="Cannot write .*a.json: "):
+    with pytest.raises(PoseError, match=r"Cannot write .*a.json: "):
         results.save_text(tmp_path / "file" / "a.json", "{}")
 
 
