@@ -32,10 +32,8 @@ NETWORKS = ["auto", "openpose", "blazepose"]
 ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 REMEDIES = {  # by PoseError.argument
-    "audio": "leave --write_video_with_audio out",
     "codec": "choose another --codec",
     "device": "use --device cpu",
-    "fps": "try another --frame_step",
     "image": "check --image_file",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
@@ -182,6 +180,7 @@ class Signals:
 
     received: int | None = None
     is_deferring = False
+    then: Callable[[], None]
 
     def listen(self) -> None:
         self.received = None
@@ -195,17 +194,22 @@ class Signals:
             self.received = number
             if not self.is_deferring:
                 raise KeyboardInterrupt
+            self.then()
+
+    def check(self) -> None:
+        """Where a deferred signal may interrupt."""
+        if self.received is not None:
+            raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Signals wait until the block is done, all of it."""
-        self.is_deferring = True
+    def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Signals call `then` and wait until the block checks for them or is done, all of it."""
+        self.then, self.is_deferring = then, True
         try:
             yield
         finally:
             self.is_deferring = False
-            if self.received is not None:
-                raise KeyboardInterrupt
+            self.check()
 
 
 signals = Signals()
@@ -233,7 +237,7 @@ def prepare_process() -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
         stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's lines name its source files
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")
 
 
