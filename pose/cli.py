@@ -181,13 +181,17 @@ class Signals:
     received: int | None = None
     is_deferring = False
     then: Callable[[], None]
+    numbers = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
     def listen(self) -> None:
         self.received = None
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+        for number in self.numbers:
+            if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.handle)
+
+    def ignore(self) -> None:
+        for number in self.numbers:
+            signal.signal(number, signal.SIG_IGN)
 
     def handle(self, number: int, _: object) -> None:
         if self.received is None:
@@ -220,11 +224,20 @@ def run(main: Callable[[], int]) -> int:
     prepare_process()
     signals.listen()
     try:
+        return translate_errors(main)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 128 + (signals.received or signal.SIGINT)
+    finally:
+        signals.ignore()  # while Python ends
+
+
+def translate_errors(main: Callable[[], int]) -> int:
+    try:
         return main()
-    except (KeyboardInterrupt, ImportError) as error:
-        if signals.received is None and isinstance(error, ImportError):  # numpy makes an ImportError of a Ctrl-C
-            return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
-        return report_signal(signals.received or signal.SIGINT)
+    except ImportError as error:
+        signals.check()  # numpy makes an ImportError of a Ctrl-C
+        return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
     except PoseError as error:
         return report_error(error)
     except MemoryError:
@@ -246,12 +259,6 @@ def report_error(error: PoseError | str) -> int:
     remedy = REMEDIES.get(getattr(error, "argument", ""))
     print(f"Error: {error}{f'; {remedy}' if remedy else ''}.", file=sys.stderr)
     return 1
-
-
-def report_signal(number: int) -> int:
-    signal.signal(number, signal.SIG_IGN)  # also while Python ends
-    print("Stopped.", file=sys.stderr)
-    return 128 + number
 
 
 def report_os_error(error: OSError) -> int:
