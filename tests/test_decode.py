@@ -319,7 +319,7 @@ def test_a_limb_between_many_peaks_is_found(monkeypatch):
     maps = paint("COCO", [standing("COCO", at=(10 + 110 * i, 40)) for i in range(3)], (46, 46))
     right = find_people(maps, COCO)
     assert len(right) == 3
-    monkeypatch.setattr(decode, "MOST_PAIRS", 7)
+    monkeypatch.setattr(decode, "MAX_PAIRS", 7)
     assert np.array_equal(find_people(maps, COCO), right)
 
 

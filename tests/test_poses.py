@@ -4,18 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from painting import standing
+from painting import pose_at
 
 from pose.poses import extrapolate, pose_distance, similarity, size, strength, strongest_first
 from pose.skeletons import COCO, MPI, SKELETONS
 
 R_WRIST = 4
-
-
-def pose_at(x=0.0, y=0.0, scale=1.0, name="COCO"):
-    """Someone standing, 200·scale pixels tall."""
-    points = standing(name, (x, y), scale)
-    return np.column_stack([points, np.ones(len(points))]).astype(np.float32)
 
 
 def without(pose, *keypoints):
