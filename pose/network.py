@@ -78,7 +78,7 @@ MOBILENET = Model(
     fills_area=True,
 )
 LANDMARKS = "blazepose/pose_landmark_full.onnx"
-LANDMARKS_HASH = "17c440639d58e2b4fe99a4530fe4f6e5e72e58985ce534abbd8ae89468148de0"
+LANDMARKS_HASH = "647741a719851657e455554f938694b97b2a81c1bd741a2077fbde9849b0b8d8"
 
 
 def choose_network(mode: str, network: str, model_folder: Path) -> tuple[str, str]:
