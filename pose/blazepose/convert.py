@@ -6,8 +6,9 @@
     python pose/blazepose/convert.py mediapipe-0.10.14-*.whl
 
 What is changed after tf2onnx, with equal results: the input is 1×3×256×256 (it was 1×256×256×3), convolutions do their
-padding themselves, the segmentation mask and its layers are left out, heatmaps come as 1×39×64×64, the outputs have
-names, and the weights are kept as the 16-bit floats that they are in the original.
+padding themselves but for 5×5 ones of stride 1, which OpenCV 4 runs twice as fast on padded input, the segmentation
+mask and its layers are left out, heatmaps come as 1×39×64×64, the outputs have names, and the weights are kept as the
+16-bit floats that they are in the original.
 """
 
 import hashlib
@@ -58,6 +59,8 @@ def simplify(graph: onnx.GraphProto) -> onnx.ModelProto:
                 padding = None
             if padding is not None:
                 node.attribute.append(helper.make_attribute("pads", padding.reshape(-1).tolist()))
+            elif values[node.input[1]].shape[2:] == (5, 5):
+                nodes.append(padding_before(node, values))
         for number, name in enumerate(node.output):
             if name in OUTPUTS:
                 if node.op_type == "Transpose":
@@ -66,6 +69,16 @@ def simplify(graph: onnx.GraphProto) -> onnx.ModelProto:
         if node.op_type not in ("Pad", "Transpose"):
             nodes.append(node)
     return with_16_bit_weights(*in_fixed_order(nodes, values))
+
+
+def padding_before(conv: onnx.NodeProto, values: dict[str, np.ndarray]) -> onnx.NodeProto:
+    """A layer that does the convolution's padding for it."""
+    (pads,) = (one for one in conv.attribute if one.name == "pads")
+    values["padding"] = np.array([0, 0, *pads.ints[:2], 0, 0, *pads.ints[2:]])  # the same for all
+    pads.ints[:] = [0, 0, 0, 0]
+    layer = helper.make_node("Pad", [conv.input[0], "padding"], [f"{conv.output[0]}.padded"])
+    conv.input[0] = layer.output[0]
+    return layer
 
 
 def in_fixed_order(

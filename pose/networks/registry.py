@@ -84,7 +84,7 @@ MOBILENET = Model(
     fills_area=True,
 )
 BLAZEPOSE = WeightsFile(
-    "blazepose/pose_landmark_full.onnx", "17c440639d58e2b4fe99a4530fe4f6e5e72e58985ce534abbd8ae89468148de0"
+    "blazepose/pose_landmark_full.onnx", "647741a719851657e455554f938694b97b2a81c1bd741a2077fbde9849b0b8d8"
 )
 
 
