@@ -75,3 +75,8 @@ def test_what_is_no_picture(picture, error, says):
         PoseEstimator()(picture)
     with pytest.raises(error, match=says):
         VideoPoseEstimator()(picture, 0.0)
+
+
+def test_limits_themselves_are_allowed():
+    for threshold in (0, 1):
+        PoseEstimator(threshold=threshold, number_people_max=1)

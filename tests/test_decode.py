@@ -331,3 +331,20 @@ def test_any_numbers_decode_without_failing():
         people = find_people(maps, MPI)
         assert np.isfinite(people).all()
         assert (people[people[:, :, 2] == 0] == 0).all()
+
+
+def test_a_peak_in_the_corner_cell_stays_in_its_middle():
+    """There are no neighbours outside, so the shift is from one side only: none."""
+    values = np.zeros((1, 6, 6), np.float32)
+    values[0, 0, 0], values[0, 0, 1], values[0, 1, 0] = 0.9, 0.5, 0.3
+    peaks = decode.find_peaks(values, 0.1)
+    assert np.allclose(peaks.xy, [[0, 0]])
+
+
+def test_a_person_seen_weakly_is_found():
+    """Their keypoints' peaks are 0.15; with fields that say the same, the mean score is above the least one of 0.2."""
+    maps = paint("COCO", [standing("COCO", (20, 20))], (20, 32), peak=0.15)
+    (person,) = find_people(maps, COCO)
+    assert (person[:, 2] > 0).all()
+    maps.values[19:] *= 0.06  # the fields are all but gone
+    assert len(find_people(maps, COCO)) == 0

@@ -52,6 +52,7 @@ def test_angles_of_whoever_is_seen_longest(tmp_path):
     picture = cv2.imdecode(np.fromfile(tmp_path / "angles ü.png", np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape[1] == 1200
     assert plot.note == ""
+    assert angles_figure(plot.poses, COCO).axes[0].get_title().endswith("person 5")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["angles ü.png", "poses.jpg"]
 
 

@@ -224,3 +224,43 @@ def test_two_frames_at_one_time_do_no_harm():
     tracker.update(pose_at(100)[None], 0.0)
     people, _ = tracker.update(pose_at(105)[None], 0.0)
     assert np.isfinite(people).all()
+
+
+def test_who_comes_in_far_from_where_another_left_is_someone_new():
+    tracker = Tracker(COCO)
+    tracker.update(pose_at(100)[None], 0.0)
+    _, ids = tracker.update(pose_at(250)[None], 0.1)  # 0.8 of a person's size away in a tenth of a second
+    assert ids == [1]
+
+
+def test_one_keypoint_that_jumps_does_not_lose_who_is_hidden_for_a_while():
+    """The prediction is the median of the keypoints' motion."""
+    tracker = Tracker(COCO)
+    for frame in range(20):
+        person = pose_at(100 + 2 * frame)
+        person[[4, 10], 1] -= 40 * max(0, frame - 16)  # a wrist and an ankle jump up along something else
+        tracker.update(person[None], frame / 30)
+    tracker.update(np.zeros((0, 18, 3), np.float32), 20 / 30)
+    there = tracker.tracks[0].predicted(30 / 30)
+    assert np.abs(there[1, :2] - pose_at(100 + 2 * 30)[1, :2]).max() < 6
+
+
+def test_who_is_hidden_is_not_expected_further_than_half_a_second_away():
+    tracker = Tracker(COCO)
+    for frame in range(30):
+        tracker.update(pose_at(100 + 6 * frame)[None], frame / 30)
+    (track,) = tracker.tracks
+    assert track.predicted(29 / 30 + 0.5)[1, 0] == pytest.approx(track.predicted(29 / 30 + 0.9)[1, 0])
+    assert track.predicted(29 / 30 + 0.5)[1, 0] > track.predicted(29 / 30 + 0.25)[1, 0] + 20
+
+
+def test_a_swap_is_undone_also_where_the_person_has_moved_meanwhile():
+    """Exchanged, the legs are a third as far from where they were expected: near enough to be the same legs."""
+    tracker, mirrored = Tracker(COCO), list(COCO.mirrored)
+    for frame in range(10):
+        tracker.update(pose_at(100, scale=2)[None], frame / 30)
+    legs = [8, 9, 10, 11, 12, 13]
+    seen = pose_at(112, scale=2)
+    seen[legs] = pose_at(112, scale=2)[mirrored][legs]
+    ((steady,), _) = tracker.update(seen[None], 10 / 30)
+    assert steady[10, 0] < steady[13, 0]
