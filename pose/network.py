@@ -78,7 +78,7 @@ MOBILENET = Model(
     fills_area=True,
 )
 LANDMARKS = "blazepose/pose_landmark_full.onnx"
-LANDMARKS_HASH = "17c440639d58e2b4fe99a4530fe4f6e5e72e58985ce534abbd8ae89468148de0"
+LANDMARKS_HASH = "a1f95de1e13dd4be37c8a247bebbf855183c5892e536b1c885efe5091cd24a62"
 
 
 def choose_network(mode: str, network: str, model_folder: Path) -> tuple[str, str]:
