@@ -37,13 +37,18 @@ def draw_skeleton(
     for number, person in reversed(list(enumerate(people))):
         width = limb_width(person, picture)
         outline = OUTLINES[(ids[number] if ids else number) % len(OUTLINES)]
-        for colour, extra in ((outline, 2 * max(1, width // 3)), (None, 0)):
-            for limb, limb_colour in zip(skeleton.drawn_limbs, colours, strict=True):
-                if person[limb.start, 2] and person[limb.end, 2]:
-                    line(canvas, person[limb.start], person[limb.end], colour or limb_colour, width + extra)
-            if colour is None:
-                for keypoint in person[person[:, 2] > 0]:
-                    dot(canvas, keypoint, outline, 0.6 * width)
+        points, found = np.rint(person[:, :2] * 2**SHIFT).astype(int).tolist(), (person[:, 2] > 0).tolist()
+        limbs = [
+            (points[limb.start], points[limb.end], colour)
+            for limb, colour in zip(skeleton.drawn_limbs, colours, strict=True)
+            if found[limb.start] and found[limb.end]
+        ]
+        for a, b, _ in limbs:
+            cv2.line(canvas, a, b, outline, width + 2 * max(1, width // 3), cv2.LINE_AA, SHIFT)
+        for a, b, colour in limbs:
+            cv2.line(canvas, a, b, colour, width, cv2.LINE_AA, SHIFT)
+        for keypoint in person[found]:
+            dot(canvas, keypoint, outline, 0.6 * width)
     return canvas
 
 
@@ -81,11 +86,6 @@ def on_background(picture: np.ndarray, level: int | None) -> np.ndarray:
 def limb_width(person: np.ndarray, picture: np.ndarray) -> int:
     """Pixels, from the person's size; someone seen in part is as large as the picture shows."""
     return max(1, round(float(LIMB_SHARE * min(size(person), max(picture.shape[:2])))))
-
-
-def line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: tuple[int, int, int], width: int) -> None:
-    a, b = (np.rint(point[:2] * 2**SHIFT).astype(int).tolist() for point in (start, end))
-    cv2.line(canvas, a, b, colour, width, cv2.LINE_AA, SHIFT)
 
 
 def dot(canvas: np.ndarray, at: np.ndarray, colour: tuple[int, int, int], radius: float) -> None:

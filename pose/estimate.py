@@ -138,7 +138,7 @@ class VideoPoseEstimator(PoseEstimator):
         super().__init__(*args, **options)
         self.is_tracking, self.is_smoothing = track, smooth
         if self.openpose is None:
-            self.topdown.worker  # noqa: B018  loaded before the first frame
+            self.topdown.second  # noqa: B018  loads while the clip is opened
         self.restart()
 
     def restart(self) -> None:

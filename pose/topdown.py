@@ -55,14 +55,16 @@ class TopDown:
     """Finds everyone in a picture, and people again in the next one."""
 
     def __init__(self, device: Device, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
-        self.preset = preset
+        self.preset, self.device = preset, device
+        self.pool = ThreadPoolExecutor(1)
+        landmarks = self.pool.submit(LandmarkNetwork.load, device)
         self.detector = HeatmapNetwork(MOBILENET, PACKAGE, device, net_wh, mirrored=preset.mirrored)
-        self.landmarks, self.device = LandmarkNetwork.load(device), device
+        self.landmarks = landmarks.result()
 
     @cached_property
-    def worker(self) -> tuple[ThreadPoolExecutor, LandmarkNetwork]:
-        """A second network in a thread of its own: two inferences side by side use two cores better than one does."""
-        return ThreadPoolExecutor(1), LandmarkNetwork.load(self.device)
+    def second(self) -> Future[LandmarkNetwork]:
+        """For the pool's thread: two inferences side by side use two cores better than one does."""
+        return self.pool.submit(LandmarkNetwork.load, self.device)
 
     def follow(self, picture: np.ndarray, crop: Crop, hidden: list[np.ndarray]) -> Placement:
         """The person in a crop of a clip's frame, without those of the poses."""
@@ -70,8 +72,8 @@ class TopDown:
 
     def start(self, picture: np.ndarray, crops: list[Crop]) -> list[Future]:
         """Begin to do that for several crops; each Future gives the crop and the Placement."""
-        pool, landmarks = self.worker
-        return [pool.submit(lambda crop=crop: (crop, landmarks(picture, crop, self.preset.mirrored))) for crop in crops]
+        second, mirrored = self.second, self.preset.mirrored  # asked for here, so that the thread loads it first
+        return [self.pool.submit(lambda crop=crop: (crop, second.result()(picture, crop, mirrored))) for crop in crops]
 
     def find(self, picture: np.ndarray) -> list[Placement]:
         """Everyone in a picture (H, W, 3); small people where there are no others, who lies where nobody stands."""

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from .. import PoseError
 from .photos import silence
@@ -274,10 +273,13 @@ def count_frames(path: Path) -> int:
     return count
 
 
-def progress(source: ClipReader, quiet: bool = False) -> tqdm:
+def progress(source: ClipReader, quiet: bool = False) -> Iterable[tuple[int, float, np.ndarray]]:
     """The source with a progress bar where somebody watches: frames, rate, time left."""
-    watched = bool(sys.stderr) and sys.stderr.isatty()
-    return tqdm(source, total=len(source) or None, unit=" frames", disable=quiet or not watched)
+    if quiet or not sys.stderr or not sys.stderr.isatty():
+        return source
+    from tqdm import tqdm  # takes longer to import than all of this package
+
+    return tqdm(source, total=len(source) or None, unit=" frames")
 
 
 class Stopwatch:

@@ -84,7 +84,7 @@ MOBILENET = Model(
     fills_area=True,
 )
 BLAZEPOSE = WeightsFile(
-    "blazepose/pose_landmark_full.onnx", "647741a719851657e455554f938694b97b2a81c1bd741a2077fbde9849b0b8d8"
+    "blazepose/pose_landmark_full.onnx", "c696e2fbfab6ab2c70c2e91b5038fb70ccffebd30d371412dd203e193a2a83b0"
 )
 
 
