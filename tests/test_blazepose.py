@@ -47,7 +47,7 @@ def test_every_activation_is_computed_within_its_convolution():
     """Each one beside its convolution costs two changes of layout, a sixth of the whole time."""
     names = cv2.dnn.readNetFromONNX(str(PACKAGE / BLAZEPOSE.name)).getLayerNames()
     assert not [name for name in names if name.startswith(("Clip", "HardSigmoid"))]
-    assert len(names) < 100
+    assert len(names) < 110
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 180, 250])
