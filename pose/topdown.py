@@ -100,22 +100,20 @@ class TopDown:
     def place(self, picture: np.ndarray, candidate: np.ndarray, passes: int, hidden: list | None = None) -> Placement:
         """The person of whom the detector's pose (18, 3) is known, by the best of so many passes."""
         best, crop = None, crop_around(candidate)
-        for _ in range(passes):
-            placement = self.landmarks(picture, crop, self.preset.mirrored, hidden or [])
-            if best is None or self.is_better(placement, best, candidate):
+        for number in range(passes):
+            placement = self.landmarks(picture, crop, self.preset.mirrored, hidden or [], exposed=number > 0)
+            if best is None or is_better(placement, best):
                 best = placement
             crop = placement.next_crop
         return best
 
-    def is_better(self, later: Placement, before: Placement, candidate: np.ndarray) -> bool:
-        """Whether a pass improves on the one before.
 
-        It may take front for back and exchange left and right. Then the pass that agrees with the detector counts.
-        """
-        exchanged = later.pose[MIRRORED]
-        if pose_distance(exchanged, before.pose) < pose_distance(later.pose, before.pose):
-            return pose_distance(later.pose, candidate) < pose_distance(before.pose, candidate)
-        return later.sharpness > before.sharpness - LATER_PASS
+def is_better(later: Placement, before: Placement) -> bool:
+    """Whether a pass improves on the one before: which side they show, the later one sees in better light."""
+    exchanged = later.pose[MIRRORED]
+    if pose_distance(exchanged, before.pose) < pose_distance(later.pose, before.pose):
+        return is_person(later)
+    return later.sharpness > before.sharpness - LATER_PASS
 
 
 def is_person(placement: Placement) -> bool:
