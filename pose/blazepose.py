@@ -44,6 +44,8 @@ HEAD_RADIUS = 0.8  # in such thicknesses
 MAX_THICKNESS, GREY = 255, (128, 128, 128)
 NOSE, EARS = 0, [7, 8]  # landmarks; those of the face come before the ears
 FACE_AWAY = 0.2  # how much farther than the ears the nose is where a face cannot be seen, in radii of the circle
+TRUNK_PART = slice(70, 140), slice(108, 148)  # rows and columns of the input where the trunk is,
+TRUNK_SHARE = 0.9  # of whose pixels the rest may be the background
 HIPS_BELOW = 2.0  # where hips are not known: heights of the head above the neck that they lie below it,
 TRUNK = 1.3  # or so many widths of the shoulders, if that is more
 
@@ -139,10 +141,20 @@ class LandmarkNetwork:
         return cls(forward)
 
     def __call__(
-        self, picture: np.ndarray, crop: Crop, mirrored: bool = False, hidden: Sequence[np.ndarray] = ()
+        self,
+        picture: np.ndarray,
+        crop: Crop,
+        mirrored: bool = False,
+        hidden: Sequence[np.ndarray] = (),
+        exposed: bool = False,
     ) -> Placement:
-        """mirrored: averaged with what the network says of the mirrored crop; hidden: poses of people to paint over."""
+        """mirrored: averaged with what the network says of the mirrored crop; hidden: poses of people to paint over.
+
+        exposed: for the trunk, as the face of who stands against the light is too dark in a crop that is bright.
+        """
         cut = brighten(crop.cut(picture))
+        if exposed:
+            cut = brighten(cut, TRUNK_PART, TRUNK_SHARE)
         for pose in hidden:
             paint_over(cut, pose, crop)
         landmarks, sharp, peaks, presence = self.infer(cut)

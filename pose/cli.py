@@ -329,7 +329,9 @@ def display_answers(display: str) -> bool:
     if not number.isdecimal():
         return False
     local = f"/tmp/.X11-unix/X{number}"
-    addresses = [(socket.AF_INET, (host, 6000 + int(number)))] if host not in ("", "unix") else []
+    addresses: list[tuple[int, Any]] = (
+        [(socket.AF_INET, (host, 6000 + int(number)))] if host not in ("", "unix") else []
+    )
     addresses = addresses or [(socket.AF_UNIX, local), (socket.AF_UNIX, "\0" + local)]
     for family, address in addresses:
         with contextlib.suppress(OSError), socket.socket(family) as connection:

@@ -14,18 +14,18 @@ from .maps import Maps
 from .poses import strongest_first
 from .skeletons import Limb, Skeleton
 
-MAX_PEAKS = 100  # of a keypoint; more people than that are not told apart, and noise stays cheap
-MOST_PAIRS = 10_000  # of peaks, scored at once; more would take much memory
+MAX_PEAKS = 100  # of a keypoint; a limit on the time that noise takes
+MAX_PAIRS = 10_000  # of peaks, scored at once; more would take much memory
 FIELD_SAMPLES = 10  # along a limb; Lightweight OpenPose's number
-FIELD_SHARE = 0.8  # of these must follow the limb, for it to be one (Lightweight OpenPose)
+FIELD_SHARE = 0.8  # of these must exceed the field threshold (Lightweight OpenPose)
 STEPS = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]  # where they lie, from start to end
 MIN_KEYPOINTS = 3  # a person has at least so many (OpenPose)
 MIN_PERSON_SCORE = 0.2  # mean over its keypoints of keypoint score plus limb score (Lightweight OpenPose)
-CANDIDATE_PEAK, CANDIDATE_SCORE = 0.05, 0.1  # the same for candidates, which another network looks at
-CONNECTED = 2.9  # what a limb's score weighs against its end's heatmap, when left and right are told apart
-TOGETHER = 0.4  # and what it costs if both ends lie in one place,
-ONE_PLACE = 1.5  # which is so many cells
-REACH = 0.5  # keypoints filled in lie in the person's box, grown by this share of its longer side
+CANDIDATE_PEAK, CANDIDATE_SCORE = 0.05, 0.1  # the same for candidates, which the landmark network checks
+FIELD_WEIGHT = 2.9  # of a limb's score against its endpoint's heatmap value, when left and right are resolved
+OVERLAP_PENALTY = 0.4  # where the endpoints of both sides lie closer together than
+MIN_APART = 1.5  # so many cells
+BOX_MARGIN = 0.5  # keypoints filled in lie in the person's box, grown by this share of its longer side
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def find_people(maps: Maps, skeleton: Skeleton, threshold: float = 0.1, number_p
     peaks, groups = find_groups(maps, skeleton, skeleton.peak_threshold, MIN_PERSON_SCORE)
     for group in groups:
         others = {peak for other in groups if other is not group for peak in other.peaks.values()}
-        untangle(group, peaks, others, maps.values, skeleton)
+        resolve_left_right(group, peaks, others, maps.values, skeleton)
     people = poses_of(groups, peaks, maps, skeleton)
     if len(people) == 1:
         fill_gaps(people[0], maps, maps.values[: len(skeleton.keypoints)])
@@ -67,14 +67,14 @@ def find_people(maps: Maps, skeleton: Skeleton, threshold: float = 0.1, number_p
 
 
 def find_candidates(maps: Maps, skeleton: Skeleton) -> np.ndarray:
-    """What may be people or parts of some, (N, K, 3): for another network, which decides."""
+    """Possible people or parts of them, (N, K, 3): for the landmark network, which decides."""
     peaks, groups = find_groups(maps, skeleton, CANDIDATE_PEAK, CANDIDATE_SCORE)
     return poses_of(groups, peaks, maps, skeleton)
 
 
 def find_groups(maps: Maps, skeleton: Skeleton, peak_threshold: float, min_score: float) -> tuple[Peaks, list[Group]]:
     heatmaps = maps.values[: len(skeleton.keypoints)]
-    if min(heatmaps.shape[1:]) < 2:  # a picture so thin shows nobody, whatever the network says of it
+    if min(heatmaps.shape[1:]) < 2:  # too thin for a peak with neighbours
         heatmaps = np.zeros_like(heatmaps)
     peaks = find_peaks(heatmaps, peak_threshold)
     groups = group_peaks(peaks, find_links(peaks, maps.values, skeleton))
@@ -122,11 +122,10 @@ def find_links(peaks: Peaks, values: np.ndarray, skeleton: Skeleton) -> list[tup
     """(score, peak, peak) for all pairs of peaks along which the limb's field runs, best first."""
     pairs = []  # (start, end, channels of x and y) of all that a limb could join
     for limb in skeleton.limbs:
-        starts, ends = peaks.of(limb.start), peaks.of(limb.end)
-        pairs += [(start, end, limb.fields) for start in starts for end in ends]
+        pairs += [(start, end, limb.fields) for start in peaks.of(limb.start) for end in peaks.of(limb.end)]
     links = []
-    for first in range(0, len(pairs), MOST_PAIRS):
-        starts, ends, fields = map(list, zip(*pairs[first : first + MOST_PAIRS], strict=True))
+    for first in range(0, len(pairs), MAX_PAIRS):
+        starts, ends, fields = map(list, zip(*pairs[first : first + MAX_PAIRS], strict=True))
         scores = limb_scores(peaks.xy[starts], peaks.xy[ends], np.array(fields), values, skeleton)
         links += [(float(scores[pair]), starts[pair], ends[pair]) for pair in np.flatnonzero(scores)]
     return sorted(links, key=lambda link: -link[0])
@@ -142,9 +141,9 @@ def limb_scores(
     along = ends - starts
     points = starts[:, None] + along[:, None] * STEPS  # (P, samples, 2)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
-    follows = (sample(values, fields, points) * along[:, None]).sum(axis=2)
-    enough = (follows > skeleton.field_threshold).sum(axis=1) >= FIELD_SHARE * FIELD_SAMPLES
-    return np.where(enough, np.maximum(follows.sum(axis=1) / FIELD_SAMPLES, 0), 0)
+    aligned = (sample(values, fields, points) * along[:, None]).sum(axis=2)
+    enough = (aligned > skeleton.field_threshold).sum(axis=1) >= FIELD_SHARE * FIELD_SAMPLES
+    return np.where(enough, np.maximum(aligned.sum(axis=1) / FIELD_SAMPLES, 0), 0)
 
 
 def sample(values: np.ndarray, channels: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -153,15 +152,15 @@ def sample(values: np.ndarray, channels: np.ndarray, points: np.ndarray) -> np.n
     points = points.clip(0, (w - 1, h - 1))
     corner = np.minimum(points.astype(int), (w - 2, h - 2))
     right, down = np.moveaxis((points - corner)[..., None], 2, 0)
-    place = (channels[:, None] * h + corner[..., 1:]) * w + corner[..., :1]
+    index = (channels[:, None] * h + corner[..., 1:]) * w + corner[..., :1]
     values = values.reshape(-1)
-    above = values[place] * (1 - right) + values[place + 1] * right
-    below = values[place + w] * (1 - right) + values[place + w + 1] * right
+    above = values[index] * (1 - right) + values[index + 1] * right
+    below = values[index + w] * (1 - right) + values[index + w + 1] * right
     return above * (1 - down) + below * down
 
 
 def group_peaks(peaks: Peaks, links: list[tuple[float, int, int]]) -> list[Group]:
-    """Follow the links, best first; a link that would give a person two of one keypoint is not followed."""
+    """Greedy matching: links, best first, but for those that would give a person two of one keypoint."""
     groups = [Group({int(k): i}, float(s)) for i, (k, s) in enumerate(zip(peaks.keypoint, peaks.score, strict=True))]
     group_of = list(groups)
     for score, start, end in links:
@@ -174,59 +173,58 @@ def group_peaks(peaks: Peaks, links: list[tuple[float, int, int]]) -> list[Group
     return list({id(group): group for group in group_of}.values())
 
 
-def untangle(group: Group, peaks: Peaks, others: set[int], values: np.ndarray, skeleton: Skeleton) -> None:
+def resolve_left_right(group: Group, peaks: Peaks, others: set[int], values: np.ndarray, skeleton: Skeleton) -> None:
     """Decide again, from the trunk outwards, which elbow, wrist, knee and ankle is the right one and which the left.
 
-    The networks see where a shank runs better than whose it is: it may run along the other side's field and end at the
-    other side's peak. Of all pairs of ends the best connected one is taken. others: peaks of other people.
+    The networks localize a shank better than its side: it may run along the other side's field and end at the other
+    side's peak. Of all pairs of endpoints the one of the highest score is taken. others: peaks of other people.
     """
     for limbs in skeleton.paired_limbs:
-        ends = [peak for limb in limbs for peak in peaks.of(limb.end) if peak not in others]  # E of them
-        gains = end_gains(limbs, group, peaks, ends, values, skeleton)
-        apart = np.linalg.norm(peaks.xy[ends, None] - peaks.xy[None, ends], axis=2) >= ONE_PLACE
-        own = [peaks.keypoint[ends] == limb.end for limb in limbs]  # the same place for both takes a peak of each
-        together = np.where(own[0][:, None] & own[1][None], -TOGETHER, -np.inf)
-        pairs = gains[0][:, None] + gains[1][None]
-        pairs[:-1, :-1] += np.where(apart, 0, together)
+        endpoints = [peak for limb in limbs for peak in peaks.of(limb.end) if peak not in others]  # E of them
+        scores = endpoint_scores(limbs, group, peaks, endpoints, values, skeleton)
+        apart = np.linalg.norm(peaks.xy[endpoints, None] - peaks.xy[None, endpoints], axis=2) >= MIN_APART
+        own = [peaks.keypoint[endpoints] == limb.end for limb in limbs]  # who overlap must be a peak of each side
+        overlapping = np.where(own[0][:, None] & own[1][None], -OVERLAP_PENALTY, -np.inf)
+        pairs = scores[0][:, None] + scores[1][None]
+        pairs[:-1, :-1] += np.where(apart, 0, overlapping)
         for limb, number in zip(limbs, np.unravel_index(pairs.argmax(), pairs.shape), strict=True):
-            if number < len(ends):
-                group.peaks[limb.end] = ends[number]
+            if number < len(endpoints):
+                group.peaks[limb.end] = endpoints[number]
             else:
                 group.peaks.pop(limb.end, None)
 
 
-def end_gains(
-    limbs: tuple[Limb, Limb], group: Group, peaks: Peaks, ends: list[int], values: np.ndarray, skeleton: Skeleton
+def endpoint_scores(
+    limbs: tuple[Limb, Limb], group: Group, peaks: Peaks, endpoints: list[int], values: np.ndarray, skeleton: Skeleton
 ) -> np.ndarray:
-    """What each peak of `ends` is worth as the end of the right limb and of the left, (2, E + 1).
+    """The score of each peak of `endpoints` as the end of the right limb and of the left, (2, E + 1).
 
-    A limb may run along either side's field; -inf: along neither. The last column: the limb has no end, worth 0.
+    A limb may run along either side's field; -inf: along neither. The last column: the limb has no end, score 0.
     """
-    gains = np.full((2, len(ends) + 1), -np.inf)
-    gains[:, -1] = 0
+    scores = np.full((2, len(endpoints) + 1), -np.inf)
+    scores[:, -1] = 0
     sides = [side for side, limb in enumerate(limbs) if limb.start in group.peaks]
-    if not (ends and sides):
-        return gains
-    starts = peaks.xy[[group.peaks[limbs[side].start] for side in sides]].repeat(2 * len(ends), axis=0)
-    fields = np.repeat([limb.fields for limb in limbs], len(ends), axis=0)
-    scores = limb_scores(
-        starts, np.tile(peaks.xy[ends], (2 * len(sides), 1)), np.tile(fields, (len(sides), 1)), values, skeleton
-    )
-    connected = scores.reshape(len(sides), 2, -1).max(axis=1)
-    x, y = np.rint(peaks.xy[ends]).astype(int).T
+    if not (endpoints and sides):
+        return scores
+    count = len(endpoints)
+    starts = peaks.xy[[group.peaks[limbs[side].start] for side in sides]].repeat(2 * count, axis=0)
+    ends = np.tile(peaks.xy[endpoints], (2 * len(sides), 1))
+    fields = np.tile(np.repeat([limb.fields for limb in limbs], count, axis=0), (len(sides), 1))
+    along_fields = limb_scores(starts, ends, fields, values, skeleton).reshape(len(sides), 2, -1).max(axis=1)
+    x, y = np.rint(peaks.xy[endpoints]).astype(int).T
     heat = np.maximum(values[[[limbs[side].end] for side in sides], y, x], 0)
-    gains[sides, :-1] = np.where(connected > 0, CONNECTED * connected + heat, -np.inf)
-    return gains
+    scores[sides, :-1] = np.where(along_fields > 0, FIELD_WEIGHT * along_fields + heat, -np.inf)
+    return scores
 
 
 def fill_gaps(person: np.ndarray, maps: Maps, heatmaps: np.ndarray) -> None:
-    """Give the only person (K, 3) the keypoints that no link reached: their heatmaps' maxima within reach."""
+    """Give the only person (K, 3) the keypoints that no limb reached: their heatmaps' maxima in its box."""
     found = person[person[:, 2] > 0, :2]
     low, high = found.min(axis=0), found.max(axis=0)
-    reach = REACH * (high - low).max()
+    margin = BOX_MARGIN * (high - low).max()
     missing = np.flatnonzero(person[:, 2] == 0)
     _, h, w = heatmaps.shape
     y, x = np.divmod(heatmaps[missing].reshape(len(missing), h * w).argmax(axis=1), w)
     xy = maps.to_picture(refine(heatmaps, missing, y, x))
-    near = np.all((xy >= low - reach) & (xy <= high + reach), axis=1)
+    near = np.all((xy >= low - margin) & (xy <= high + margin), axis=1)
     person[missing[near]] = np.column_stack([xy, heatmaps[missing, y, x]])[near]

@@ -1,16 +1,24 @@
-"""People to pixels: a coloured limb for a limb, a rim that tells people apart, sizes that follow the person's."""
+"""People to pixels: a coloured limb for a limb, an outline that tells people apart, sizes that follow the person's."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
+from .checks import check_people, check_picture
 from .poses import size
 from .skeletons import Skeleton, rainbow
 
 SHIFT = 4  # cv2 draws at 1/16 of a pixel
 LIMB_SHARE = 1 / 45  # a limb's width as a share of the person's size
-RIMS = ((255, 255, 255), (0, 0, 0), (255, 128, 0), (0, 200, 255), (200, 0, 200), (0, 220, 0))  # a person each, in turn
+OUTLINES = (
+    (255, 255, 255),
+    (0, 0, 0),
+    (255, 128, 0),
+    (0, 200, 255),
+    (200, 0, 200),
+    (0, 220, 0),
+)  # a person each, in turn
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_HEIGHT = 22  # pixels of its capitals at scale 1
 
@@ -18,30 +26,45 @@ FONT_HEIGHT = 22  # pixels of its capitals at scale 1
 def draw_skeleton(
     picture: np.ndarray, people: np.ndarray, skeleton: Skeleton, ids: list[int] | None = None
 ) -> np.ndarray:
-    """A copy of the picture (H, W, 3) with everyone's limbs. ids: who is who, for the rim's colour."""
+    """A copy of the picture (H, W, 3) with the limbs of people (N, K, 3), the strongest on top.
+
+    ids: their identities, which decide the outlines' colours. ValueError or TypeError for other shapes or types.
+    """
+    check_picture(picture)
+    check_people(people, skeleton)
     canvas = picture.copy()
     colours = rainbow(len(skeleton.drawn_limbs))
-    for number, person in reversed(list(enumerate(people))):  # the strongest on top
+    for number, person in reversed(list(enumerate(people))):
         width = limb_width(person, picture)
-        rim = RIMS[(ids[number] if ids else number) % len(RIMS)]
-        for colour, extra in ((rim, 2 * max(1, width // 3)), (None, 0)):
-            for limb, limb_colour in zip(skeleton.drawn_limbs, colours, strict=True):
-                if person[limb.start, 2] and person[limb.end, 2]:
-                    line(canvas, person[limb.start], person[limb.end], colour or limb_colour, width + extra)
-            if colour is None:
-                for keypoint in person[person[:, 2] > 0]:
-                    dot(canvas, keypoint, rim, 0.6 * width)
+        outline = OUTLINES[(ids[number] if ids else number) % len(OUTLINES)]
+        points, found = np.rint(person[:, :2] * 2**SHIFT).astype(int).tolist(), (person[:, 2] > 0).tolist()
+        limbs = [
+            (points[limb.start], points[limb.end], colour)
+            for limb, colour in zip(skeleton.drawn_limbs, colours, strict=True)
+            if found[limb.start] and found[limb.end]
+        ]
+        for a, b, _ in limbs:
+            cv2.line(canvas, a, b, outline, width + 2 * max(1, width // 3), cv2.LINE_AA, SHIFT)
+        for a, b, colour in limbs:
+            cv2.line(canvas, a, b, colour, width, cv2.LINE_AA, SHIFT)
+        for keypoint in person[found]:
+            dot(canvas, keypoint, outline, 0.6 * width)
     return canvas
 
 
 def draw_keypoints(picture: np.ndarray, people: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """A copy of the picture (H, W, 3) with everyone's keypoints as dots with their numbers."""
+    """A copy of the picture (H, W, 3) with the keypoints of people (N, K, 3) as dots with their numbers.
+
+    ValueError or TypeError for other shapes or types.
+    """
+    check_picture(picture)
+    check_people(people, skeleton)
     canvas = picture.copy()
     colours = rainbow(len(skeleton.keypoints))
     for number, person in reversed(list(enumerate(people))):
         width = limb_width(person, picture)
         for k in np.flatnonzero(person[:, 2]):
-            dot(canvas, person[k], RIMS[number % len(RIMS)], width + max(1, width // 3))
+            dot(canvas, person[k], OUTLINES[number % len(OUTLINES)], width + max(1, width // 3))
             dot(canvas, person[k], colours[k], width)
         for k in np.flatnonzero(person[:, 2]):
             at = person[k, :2] + (1.3 * width, -0.6 * width)
@@ -65,18 +88,13 @@ def limb_width(person: np.ndarray, picture: np.ndarray) -> int:
     return max(1, round(float(LIMB_SHARE * min(size(person), max(picture.shape[:2])))))
 
 
-def line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: tuple[int, int, int], width: int) -> None:
-    a, b = (np.rint(point[:2] * 2**SHIFT).astype(int).tolist() for point in (start, end))
-    cv2.line(canvas, a, b, colour, width, cv2.LINE_AA, SHIFT)
-
-
 def dot(canvas: np.ndarray, at: np.ndarray, colour: tuple[int, int, int], radius: float) -> None:
     centre = np.rint(at[:2] * 2**SHIFT).astype(int).tolist()
     cv2.circle(canvas, centre, round(radius * 2**SHIFT), colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
 
 
 def write(canvas: np.ndarray, text: str, at: np.ndarray, height: float) -> None:
-    """White text with a dark rim, `height` pixels tall, its bottom left corner at `at`, kept inside the canvas."""
+    """White text with a dark outline, `height` pixels tall, its bottom left corner at `at`, kept inside the canvas."""
     scale, stroke = height / FONT_HEIGHT, max(1, round(height / 9))
     (w, h), _ = cv2.getTextSize(text, FONT, scale, stroke)
     x = int(np.clip(at[0], 0, max(0, canvas.shape[1] - w)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from . import PoseError
 from .blazepose import Crop, Placement, mpi_pose
+from .checks import check_choice, check_number, check_picture
 from .decode import find_people
 from .networks.devices import DEVICES, Device
 from .networks.heatmap_network import HeatmapNetwork
@@ -20,7 +20,7 @@ from .networks.registry import MOBILENET, NETWORKS, OPENPOSE, PACKAGE, STAGES, c
 from .poses import strongest_first
 from .skeletons import COCO, SKELETONS
 from .topdown import MIN_PRESENCE, PRESETS, TURNS, UPRIGHT, TopDown, is_known, overlap, turn_people
-from .track import FORGET_AFTER, Tracker
+from .track import MAX_UNSEEN, Tracker
 
 SEARCH_EVERY = 1.5  # seconds after which a clip's whole frame is searched for newcomers,
 SEARCH_OFTEN = 0.2  # the same where nobody is, or after somebody was lost,
@@ -52,15 +52,13 @@ class PoseEstimator:
         threshold: float = 0.1,
         number_people_max: int = -1,
     ) -> None:
-        one_of("mode", mode, SKELETONS)
-        one_of("network", network, NETWORKS)
-        one_of("device", device, DEVICES)
-        one_of("stages", stages, range(1, STAGES + 1))
-        one_of("accuracy", accuracy, PRESETS)
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold must be from 0 to 1, not {threshold!r}")
-        if number_people_max != -1 and number_people_max < 1:
-            raise ValueError(f"number_people_max must be -1 (everyone) or 1 and more, not {number_people_max!r}")
+        check_choice("mode", mode, SKELETONS)
+        check_choice("network", network, NETWORKS)
+        check_choice("device", device, DEVICES)
+        check_choice("stages", stages, range(1, STAGES + 1))
+        check_choice("accuracy", accuracy, PRESETS)
+        check_number("threshold", threshold, 0, 1)
+        check_number("number_people_max", number_people_max, 1, math.inf, also=-1)
         model_folder = Path(model_folder)
         self.skeleton, self.preset, self.device = SKELETONS[mode], PRESETS[accuracy], Device(device)
         self.net_wh, self.threshold, self.number_people_max = net_wh, threshold, number_people_max
@@ -120,21 +118,6 @@ class PoseEstimator:
         return strongest_first(people[people[:, :, 2].any(axis=1)], self.number_people_max)
 
 
-def one_of(name: str, value: object, allowed: Collection) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
-
-
-def check_picture(picture: object) -> None:
-    """TypeError or ValueError where it is no picture (H, W, 3) uint8."""
-    if not isinstance(picture, np.ndarray):
-        raise TypeError(
-            f"picture must be a numpy array, not {picture!r} (cv2.imread returns None where it cannot read)"
-        )
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise ValueError(f"picture must be (height, width, 3) uint8, not {picture.shape} {picture.dtype}")
-
-
 def turn_upright(up: np.ndarray) -> int | None:
     """Which of TURNS sets a person upright whose shoulders lie in direction `up` (2,) from their hips; None: none."""
     x, y = up.tolist()
@@ -155,7 +138,7 @@ class VideoPoseEstimator(PoseEstimator):
         super().__init__(*args, **options)
         self.is_tracking, self.is_smoothing = track, smooth
         if self.openpose is None:
-            self.topdown.worker  # noqa: B018  loaded before the first frame
+            self.topdown.second  # noqa: B018  loads while the clip is opened
         self.restart()
 
     def restart(self) -> None:
@@ -184,7 +167,7 @@ class VideoPoseEstimator(PoseEstimator):
         self.followed = follow_all(self.topdown, self.followed, picture, t, upcoming)
         if len(self.followed) < before:
             self.lost_at, self.searched_at = t, -math.inf
-        is_often = not self.followed or t - self.lost_at < FORGET_AFTER  # who was lost may come back
+        is_often = not self.followed or t - self.lost_at < MAX_UNSEEN  # who was lost may come back
         if t - self.searched_at >= (SEARCH_OFTEN if is_often else SEARCH_EVERY):
             self.searched_at = t
             self.add(self.topdown.search(picture, 1, known=self.poses), t)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -12,6 +13,9 @@ import numpy as np
 from .draw import write
 from .media.results import atomic_write, save_picture
 from .skeletons import Skeleton
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHEET_COLUMNS, SHEET_ROWS = 4, 3
 TILE_WIDTH = 480  # pixels
@@ -31,7 +35,7 @@ class Plot:
         self.skeleton = skeleton
         self.tiles: list[np.ndarray] = []
         self.every, self.count = 1, 0  # a tile of every so many frames is kept
-        self.poses: list[tuple[float, int, np.ndarray]] = []  # seconds, who, (K, 3)
+        self.poses: list[tuple[float, int, np.ndarray]] = []  # seconds, identity, (K, 3)
         self.note = ""
 
     def add(self, t: float, picture: np.ndarray, people: np.ndarray, ids: list[int] | None) -> None:
@@ -69,17 +73,18 @@ class Plot:
         elif not self.poses:
             self.note = "No picture of the joints' angles: nobody was found."
         else:
-            draw_angles(self.poses, self.skeleton, angles)
+            with atomic_write(angles) as part:
+                angles_figure(self.poses, self.skeleton).savefig(part, dpi=120, format="png")
 
 
-def draw_angles(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton, path: Path) -> None:
-    """Joint angles over time of whoever is seen longest, as a picture."""
+def angles_figure(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton) -> Figure:
+    """Joint angles over time of whoever is seen longest; poses: seconds, identity and (K, 3)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     main = Counter(who for _, who, _ in poses).most_common(1)[0][0]
-    times, series = zip(*((t, pose) for t, who, pose in poses if who == main), strict=True)
-    series = np.stack(series)  # (T, K, 3)
+    times = [t for t, who, _ in poses if who == main]
+    series = np.stack([pose for _, who, pose in poses if who == main])  # (T, K, 3)
     figure = Figure(figsize=(10, 2.2 * len(JOINTS)), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (joint, parts) in zip(figure.subplots(len(JOINTS), sharex=True), JOINTS.items(), strict=True):
@@ -93,8 +98,7 @@ def draw_angles(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton, 
     figure.axes[0].legend(loc="lower right", ncols=2)
     figure.axes[0].set_title(f"Angles as seen in the picture, person {main}")
     figure.axes[-1].set_xlabel("seconds")
-    with atomic_write(path) as part:
-        figure.savefig(part, dpi=120, format="png")
+    return figure
 
 
 def angle(corners: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ number stands anywhere else in the package.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,7 +86,7 @@ class Skeleton:
     @cached_property
     def sided_groups(self) -> tuple[tuple[int, ...], ...]:
         """Keypoints that go together when left and right are mistaken: both arms, both legs, eyes and ears."""
-        names = {"Shoulder Elbow Wrist": [], "Hip Knee Ankle": [], "Eye Ear": []}
+        names: dict[str, list[int]] = {"Shoulder Elbow Wrist": [], "Hip Knee Ankle": [], "Eye Ear": []}
         for parts, group in names.items():
             group += [k for k, name in enumerate(self.keypoints) if name[1:] in parts.split()]
         return tuple(tuple(group) for group in names.values() if group)
@@ -113,6 +114,22 @@ def rainbow(count: int) -> tuple[tuple[int, int, int], ...]:
     return tuple((round(255 * b), round(255 * g), round(255 * r)) for r, g, b in hues)
 
 
+# Start, end, channel of the field's x (its y comes next) and, where a limb is not drawn, False.
+_COCO_LIMBS = (
+    (1, 2, 31), (1, 5, 39), (2, 3, 33), (3, 4, 35), (5, 6, 41), (6, 7, 43), (1, 8, 19), (8, 9, 21), (9, 10, 23),
+    (1, 11, 25), (11, 12, 27), (12, 13, 29), (1, 0, 47), (0, 14, 49), (14, 16, 53), (0, 15, 51), (15, 17, 55),
+    (2, 16, 37, False), (5, 17, 45, False),
+)  # fmt: skip
+_MPI_LIMBS = (
+    (0, 1, 16), (1, 2, 18), (2, 3, 20), (3, 4, 22), (1, 5, 24), (5, 6, 26), (6, 7, 28), (1, 14, 30), (14, 8, 32),
+    (8, 9, 34), (9, 10, 36), (14, 11, 38), (11, 12, 40), (12, 13, 42),
+)  # fmt: skip
+
+
+def _limbs(rows: Iterable[tuple[int, ...]]) -> tuple[Limb, ...]:
+    return tuple(Limb(start, end, (x, x + 1), all(drawn)) for start, end, x, *drawn in rows)
+
+
 # Thresholds: COCO's are Lightweight OpenPose's 0.1 and OpenPose's 0.05; MPI's are OpenPose's of its 4-stage network.
 COCO = Skeleton(
     name="COCO",
@@ -120,27 +137,7 @@ COCO = Skeleton(
         *("Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "RHip"),
         *("RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar"),
     ),
-    limbs=(
-        Limb(1, 2, (31, 32)),
-        Limb(1, 5, (39, 40)),
-        Limb(2, 3, (33, 34)),
-        Limb(3, 4, (35, 36)),
-        Limb(5, 6, (41, 42)),
-        Limb(6, 7, (43, 44)),
-        Limb(1, 8, (19, 20)),
-        Limb(8, 9, (21, 22)),
-        Limb(9, 10, (23, 24)),
-        Limb(1, 11, (25, 26)),
-        Limb(11, 12, (27, 28)),
-        Limb(12, 13, (29, 30)),
-        Limb(1, 0, (47, 48)),
-        Limb(0, 14, (49, 50)),
-        Limb(14, 16, (53, 54)),
-        Limb(0, 15, (51, 52)),
-        Limb(15, 17, (55, 56)),
-        Limb(2, 16, (37, 38), drawn=False),
-        Limb(5, 17, (45, 46), drawn=False),
-    ),
+    limbs=_limbs(_COCO_LIMBS),
     peak_threshold=0.1,
     field_threshold=0.05,
 )
@@ -151,22 +148,7 @@ MPI = Skeleton(
         *("Head", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist"),
         *("RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Chest"),
     ),
-    limbs=(
-        Limb(0, 1, (16, 17)),
-        Limb(1, 2, (18, 19)),
-        Limb(2, 3, (20, 21)),
-        Limb(3, 4, (22, 23)),
-        Limb(1, 5, (24, 25)),
-        Limb(5, 6, (26, 27)),
-        Limb(6, 7, (28, 29)),
-        Limb(1, 14, (30, 31)),
-        Limb(14, 8, (32, 33)),
-        Limb(8, 9, (34, 35)),
-        Limb(9, 10, (36, 37)),
-        Limb(14, 11, (38, 39)),
-        Limb(11, 12, (40, 41)),
-        Limb(12, 13, (42, 43)),
-    ),
+    limbs=_limbs(_MPI_LIMBS),
     peak_threshold=0.3,
     field_threshold=0.01,
 )

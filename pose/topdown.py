@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from .blazepose import CROP_MARGIN, Crop, LandmarkNetwork, Placement, crop_around
-from .decode import find_candidates
+from .decode import find_candidates, find_peaks
+from .maps import Maps
 from .networks.devices import Device
 from .networks.heatmap_network import HeatmapNetwork
 from .networks.registry import MOBILENET, PACKAGE
@@ -26,7 +27,9 @@ MIN_SHARPNESS = 0.5  # people have 0.55 and more, trees, tripods and flags 0.46 
 LATER_PASS = 0.05  # a later pass counts unless its sharpness is lower by more
 SAME_PERSON = 0.5  # object keypoint similarity from which two poses are one person's
 UPRIGHT = -0.57  # y of the direction from hips to shoulders: up to 55° from the vertical
-LARGER = 1.7  # sides of the detector's input where nobody was found with the usual ones
+LARGER, LARGEST = 1.7, 2.4  # sides of the detector's input where nobody was found with smaller ones
+CLEAR_PEAK = 0.1  # of the detector's heatmaps, with which a keypoint cannot be noise; so many keypoints of which nobody
+UNEXPLAINED = 4  # was found let it be searched for people who lie
 MIRRORED = list(COCO.mirrored)
 TURNS = {  # of the picture, to find who lies or stands on their head, and the way back
     cv2.ROTATE_90_CLOCKWISE: cv2.ROTATE_90_COUNTERCLOCKWISE,
@@ -55,14 +58,16 @@ class TopDown:
     """Finds everyone in a picture, and people again in the next one."""
 
     def __init__(self, device: Device, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
-        self.preset = preset
+        self.preset, self.device = preset, device
+        self.pool = ThreadPoolExecutor(1)
+        landmarks = self.pool.submit(LandmarkNetwork.load, device)
         self.detector = HeatmapNetwork(MOBILENET, PACKAGE, device, net_wh, mirrored=preset.mirrored)
-        self.landmarks, self.device = LandmarkNetwork.load(device), device
+        self.landmarks = landmarks.result()
 
     @cached_property
-    def worker(self) -> tuple[ThreadPoolExecutor, LandmarkNetwork]:
-        """A second network in a thread of its own: two inferences side by side use two cores better than one does."""
-        return ThreadPoolExecutor(1), LandmarkNetwork.load(self.device)
+    def second(self) -> Future[LandmarkNetwork]:
+        """For the pool's thread: two inferences side by side use two cores better than one does."""
+        return self.pool.submit(LandmarkNetwork.load, self.device)
 
     def follow(self, picture: np.ndarray, crop: Crop, hidden: list[np.ndarray]) -> Placement:
         """The person in a crop of a clip's frame, without those of the poses."""
@@ -70,24 +75,36 @@ class TopDown:
 
     def start(self, picture: np.ndarray, crops: list[Crop]) -> list[Future]:
         """Begin to do that for several crops; each Future gives the crop and the Placement."""
-        pool, landmarks = self.worker
-        return [pool.submit(lambda crop=crop: (crop, landmarks(picture, crop, self.preset.mirrored))) for crop in crops]
+        second, mirrored = self.second, self.preset.mirrored  # asked for here, so that the thread loads it first
+        return [self.pool.submit(lambda crop=crop: (crop, second.result()(picture, crop, mirrored))) for crop in crops]
 
     def find(self, picture: np.ndarray) -> list[Placement]:
         """Everyone in a picture (H, W, 3); small people where there are no others, who lies where nobody stands."""
-        found = self.search(picture, self.preset.passes) or self.search(picture, self.preset.passes, LARGER)
-        if self.preset.all_turns or not any(person.next_crop.up[1] < UPRIGHT for person in found):
+        passes, maps = self.preset.passes, self.detector(picture)
+        found = self.search(picture, passes, maps=maps)
+        found = found or self.search(picture, passes, LARGER) or self.search(picture, passes, LARGEST)
+        is_upright = any(person.next_crop.up[1] < UPRIGHT for person in found)
+        if self.preset.all_turns or not is_upright or unexplained(maps, found) >= UNEXPLAINED:
             larger = 1 if found else LARGER
-            turned = [self.search(picture, self.preset.passes, larger, turn) for turn in TURNS]
+            turned = [self.search(picture, passes, larger, turn) for turn in TURNS]
             found += apart(max(turned, key=lambda people: sum(person.sharpness for person in people)), found)
         return found
 
     def search(
-        self, picture: np.ndarray, passes: int, larger: float = 1, turn: int | None = None, known: list | None = None
+        self,
+        picture: np.ndarray,
+        passes: int,
+        larger: float = 1,
+        turn: int | None = None,
+        known: list | None = None,
+        maps: Maps | None = None,
     ) -> list[Placement]:
-        """The people that the detector finds in the picture or in cv2.rotate(picture, turn), but for those known."""
+        """The people that the detector finds in the picture or in cv2.rotate(picture, turn), but for those known.
+
+        maps: what the detector has said already.
+        """
         turned = picture if turn is None else cv2.rotate(picture, turn)
-        candidates = turn_people(find_candidates(self.detector(turned, larger), COCO), TURNS.get(turn), turned)
+        candidates = turn_people(find_candidates(maps or self.detector(turned, larger), COCO), TURNS.get(turn), turned)
         first = [(self.place(picture, pose, passes), pose) for pose in candidates if not is_known(pose, known or [])]
         found: list[Placement] = []
         for placement, candidate in sorted(first, key=lambda pair: -pair[0].sharpness):
@@ -102,22 +119,28 @@ class TopDown:
     def place(self, picture: np.ndarray, candidate: np.ndarray, passes: int, hidden: list | None = None) -> Placement:
         """The person of whom the detector's pose (18, 3) is known, by the best of so many passes."""
         best, crop = None, crop_around(candidate)
-        for _ in range(passes):
-            placement = self.landmarks(picture, crop, self.preset.mirrored, hidden or [])
-            if best is None or self.is_better(placement, best, candidate):
+        for number in range(passes):
+            placement = self.landmarks(picture, crop, self.preset.mirrored, hidden or [], exposed=number > 0)
+            if best is None or is_better(placement, best):
                 best = placement
             crop = placement.next_crop
         return best
 
-    def is_better(self, later: Placement, before: Placement, candidate: np.ndarray) -> bool:
-        """Whether a pass improves on the one before.
 
-        It may take front for back and exchange left and right. Then the pass that agrees with the detector counts.
-        """
-        exchanged = later.pose[MIRRORED]
-        if pose_distance(exchanged, before.pose) < pose_distance(later.pose, before.pose):
-            return pose_distance(later.pose, candidate) < pose_distance(before.pose, candidate)
-        return later.sharpness > before.sharpness - LATER_PASS
+def is_better(later: Placement, before: Placement) -> bool:
+    """Whether a pass improves on the one before: which side they show, the later one sees in better light."""
+    exchanged = later.pose[MIRRORED]
+    if pose_distance(exchanged, before.pose) < pose_distance(later.pose, before.pose):
+        return is_person(later)
+    return later.sharpness > before.sharpness - LATER_PASS
+
+
+def unexplained(maps: Maps, found: list[Placement]) -> int:
+    """How many of the 18 keypoints have a clear peak that lies in nobody's crop."""
+    peaks = find_peaks(maps.values[: len(COCO.keypoints)], CLEAR_PEAK)
+    xy, crops = maps.to_picture(peaks.xy), [person.next_crop for person in found]
+    inside = [np.linalg.norm(xy - crop.centre, axis=1) < crop.half_side for crop in crops]
+    return len(set(peaks.keypoint[~np.any(inside, axis=0)].tolist()))
 
 
 def is_person(placement: Placement) -> bool:

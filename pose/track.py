@@ -1,4 +1,4 @@
-"""Across frames: who is who, steady keypoints, and poses between inferences."""
+"""Across frames: identities, smoothing, and interpolation between inferences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,12 +14,13 @@ from .poses import extrapolate, pose_distance, size
 from .skeletons import Skeleton
 
 MATCH_DISTANCE = 0.3  # mean distance of two poses' keypoints, as a share of the person's size, that may be one person
-FORGET_AFTER = 1.0  # seconds unseen after which a person who comes back counts as a new one
-BRIDGE = 0.2  # seconds for which a keypoint that is not seen goes on with the rest of the person
-COAST = 0.5  # seconds for which someone unseen is expected to go on as they went
-FLIP_SHARE = 0.5  # a pose whose left and right exchanged are so much nearer to where they were expected,
-FLIP_DISTANCE = 0.05  # and that is otherwise so far from there, in sizes of the person, has flipped
-FLIP_MOST = 0.5  # seconds for which flips are undone; after that they were right
+MAX_UNSEEN = 1.0  # seconds unseen after which a person who comes back counts as a new one
+MAX_GAP = 0.2  # seconds for which a missing keypoint is extrapolated with the rest of the person
+MAX_EXTRAPOLATION = 0.5  # seconds for which a person's motion is extrapolated
+MAX_INTERPOLATION = 0.5  # seconds between two inferences; frames in a longer gap show nobody
+SWAP_RATIO = 0.5  # left and right are swapped where exchanging them brings them so much nearer to the predicted pose,
+SWAP_DISTANCE = 0.05  # from which they are otherwise so far away, in sizes of the person
+MAX_SWAP = 0.5  # seconds for which swaps are undone; one that lasts longer was right
 MIN_CUTOFF = 1.0  # Hz; the 1€ filter's cutoff for a keypoint at rest: lower is steadier
 BETA = 17.0  # Hz per (person's size / second); higher lags less when moving: at 17 a walk keeps the accuracy it had
 SPEED_CUTOFF = 1.0  # Hz; cutoff for the speed itself, the 1€ paper's value
@@ -27,27 +28,27 @@ SPEED_CUTOFF = 1.0  # Hz; cutoff for the speed itself, the 1€ paper's value
 
 @dataclass
 class Track:
-    """One person through the clip: pose as last seen (K, 3), keypoints' speed (K, 2) in sizes a second."""
+    """One person through the clip: last pose (K, 3), keypoints' speed (K, 2) in sizes a second."""
 
     id: int
     pose: np.ndarray
     speed: np.ndarray
     seen: float  # seconds
     keypoints_seen: np.ndarray  # (K,) seconds
-    unflipped: dict[tuple[int, ...], float] = field(default_factory=dict)  # keypoints, and since when
+    swapped_since: dict[tuple[int, ...], float] = field(default_factory=dict)  # by group of keypoints
 
-    def expected(self, t: float, as_a_whole: bool = True) -> np.ndarray:
-        """The pose (K, 3) at time t if the person goes on as they went, as a whole or each keypoint by itself."""
+    def predicted(self, t: float, rigid: bool = True) -> np.ndarray:
+        """The pose (K, 3) at time t at constant speed: rigid, or each keypoint at its own."""
         pose, found = self.pose.copy(), self.pose[:, 2] > 0
-        speed = np.median(self.speed[found], axis=0) if as_a_whole else self.speed[found]
-        pose[found, :2] += speed * size(pose) * min(t - self.seen, COAST)
+        speed = np.median(self.speed[found], axis=0) if rigid else self.speed[found]
+        pose[found, :2] += speed * size(pose) * min(t - self.seen, MAX_EXTRAPOLATION)
         return pose
 
 
 class Tracker:
-    """Gives the people of successive frames identities and, with smooth, steadies their keypoints.
+    """Gives the people of successive frames identities and, with smooth, smooths their keypoints.
 
-    Steady: short gaps bridged, short exchanges of left and right undone, and the 1€ filter.
+    Smoothing fills short gaps, undoes short swaps of left and right, and applies the 1€ filter.
     """
 
     def __init__(self, skeleton: Skeleton, smooth: bool = True) -> None:
@@ -57,31 +58,31 @@ class Tracker:
 
     def update(self, people: np.ndarray, t: float) -> tuple[np.ndarray, list[int]]:
         """People (N, K, 3) at time t in seconds, and who each one is. Identities count from 0."""
-        self.tracks = [track for track in self.tracks if t - track.seen <= FORGET_AFTER]
+        self.tracks = [track for track in self.tracks if t - track.seen <= MAX_UNSEEN]
         match = self.match(people, t)
-        steady, ids = people.copy(), []
-        for number, person in enumerate(steady):
+        smoothed, ids = people.copy(), []
+        for number, person in enumerate(smoothed):
             track = match.get(number)
             if track is None:
                 track = Track(self.next_id, person, np.zeros_like(person[:, :2]), t, np.full(len(person), t))
                 self.next_id += 1
                 self.tracks.append(track)
             elif self.smooth and t > track.seen:
-                unflip(track, person, t, self.skeleton)
+                undo_swaps(track, person, t, self.skeleton)
                 track.keypoints_seen[person[:, 2] > 0] = t
-                extrapolate(track.pose, person, t - track.keypoints_seen <= BRIDGE)
+                extrapolate(track.pose, person, t - track.keypoints_seen <= MAX_GAP)
                 person[:] = one_euro(track, person, t - track.seen)
             track.pose, track.seen = person.copy(), t
             ids.append(track.id)
-        return steady, ids
+        return smoothed, ids
 
     def match(self, people: np.ndarray, t: float) -> dict[int, Track]:
         """Each person's track, nearest pairs first, each track once."""
-        expected = [track.expected(t) for track in self.tracks]
+        predicted = [track.predicted(t) for track in self.tracks]
         pairs = sorted(
             (pose_distance(pose, person), number, index)
             for number, person in enumerate(people)
-            for index, pose in enumerate(expected)
+            for index, pose in enumerate(predicted)
         )
         match: dict[int, Track] = {}
         for distance, number, index in pairs:
@@ -91,22 +92,22 @@ class Tracker:
         return match
 
 
-def unflip(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -> None:
-    """Exchange left and right of arms, legs and face where the network has done so since the frame before."""
-    expected = track.expected(t, as_a_whole=False)
+def undo_swaps(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -> None:
+    """Exchange left and right of arms, legs and face where the network has swapped them since the frame before."""
+    predicted = track.predicted(t, rigid=False)
     for keypoints in skeleton.sided_groups:
         which, others = list(keypoints), [skeleton.mirrored[k] for k in keypoints]
         exchanged = person[others]
-        seen = (expected[which, 2] > 0) & (person[which, 2] > 0) & (exchanged[:, 2] > 0)
+        seen = (predicted[which, 2] > 0) & (person[which, 2] > 0) & (exchanged[:, 2] > 0)
         if not seen.any():
             continue
         far, far_exchanged = (
-            np.linalg.norm(pose[seen, :2] - expected[which][seen, :2], axis=1).mean() / size(person)
+            np.linalg.norm(pose[seen, :2] - predicted[which][seen, :2], axis=1).mean() / size(person)
             for pose in (person[which], exchanged)
         )
-        if far < FLIP_DISTANCE or far_exchanged > FLIP_SHARE * far:
-            track.unflipped.pop(keypoints, None)
-        elif t - track.unflipped.setdefault(keypoints, t) <= FLIP_MOST:
+        if far < SWAP_DISTANCE or far_exchanged > SWAP_RATIO * far:
+            track.swapped_since.pop(keypoints, None)
+        elif t - track.swapped_since.setdefault(keypoints, t) <= MAX_SWAP:
             person[which] = exchanged
 
 
@@ -156,22 +157,23 @@ def interpolate_chunk(chunk: list[Item], estimate: Callable, before: tuple | Non
     after = (t, *estimate(frame, t, upcoming))
     for other, other_t, picture in others:
         share = (other_t - before[0]) / (t - before[0])
-        yield PosedFrame(other, other_t, picture, *interpolated(before[1:], after[1:], share))
+        yield PosedFrame(other, other_t, picture, *interpolated(before[1:], after[1:], share, t - before[0]))
     yield PosedFrame(number, t, frame, *after[1:])
     return after
 
 
 def interpolated(
-    before: tuple[np.ndarray, list[int]], after: tuple[np.ndarray, list[int]], share: float
+    before: tuple[np.ndarray, list[int]], after: tuple[np.ndarray, list[int]], share: float, seconds: float
 ) -> tuple[np.ndarray, list[int]]:
-    """People (N, K, 3) and who they are, `share` of the way from one inference to the next.
+    """People (N, K, 3) and who they are, `share` of the way from one inference to the next, `seconds` later.
 
-    Whoever or whatever only one of the two has seen is there up to the middle.
+    A person or keypoint that only one of the two has is kept up to the middle, a person for at most MAX_GAP seconds.
     """
     nearer, other = (before, after) if share < 0.5 else (after, before)
     share = min(share, 1 - share)  # of the other
-    people, ids = nearer[0].copy(), list(nearer[1])
     poses = dict(zip(other[1], other[0], strict=True))
+    kept = [seconds <= MAX_INTERPOLATION and (who in poses or share * seconds <= MAX_GAP) for who in nearer[1]]
+    people, ids = nearer[0][kept], list(itertools.compress(nearer[1], kept))
     for person, who in zip(people, ids, strict=True):
         if who in poses:
             both = (person[:, 2] > 0) & (poses[who][:, 2] > 0)
@@ -190,11 +192,11 @@ def one_euro(track: Track, person: np.ndarray, dt: float) -> np.ndarray:
     track.speed += smoothing(SPEED_CUTOFF, dt) * (speed - track.speed)
     track.speed[~known] = 0
     cutoff = MIN_CUTOFF + BETA * np.linalg.norm(track.speed, axis=1, keepdims=True)
-    steady = person.copy()
-    steady[known, :2] = (track.pose[:, :2] + smoothing(cutoff, dt) * step)[known]
-    return steady
+    smoothed = person.copy()
+    smoothed[known, :2] = (track.pose[:, :2] + smoothing(cutoff, dt) * step)[known]
+    return smoothed
 
 
-def smoothing(cutoff, dt: float):
+def smoothing(cutoff: float | np.ndarray, dt: float) -> Any:
     """How much of a new value a low-pass filter with this cutoff (Hz) takes, after dt seconds."""
     return 1 / (1 + 1 / (2 * math.pi * cutoff * dt))

@@ -198,8 +198,8 @@ CHOICES: dict[str, tuple[dict, tuple]] = {
     "--net_resolution 512x512": ({"net_wh": (512, 512)}, ()),
     "landmarks not sharpened by heatmaps": ({}, (blazepose, "MIN_PEAK", 2.0)),
     "others in the crop not painted over": ({}, (topdown, "overlap", lambda *_: False)),
-    "the last pass counts": ({}, (topdown.TopDown, "is_better", lambda *_: True)),
-    "dark pictures as they are": ({}, (blazepose, "brighten", lambda picture: picture)),
+    "the last pass counts": ({}, (topdown, "is_better", lambda *_: True)),
+    "dark pictures as they are": ({}, (blazepose, "brighten", lambda picture, *_: picture)),
 }
 
 

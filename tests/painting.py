@@ -26,6 +26,12 @@ def standing(skeleton: str, at=(0.0, 0.0), scale: float = 1.0) -> np.ndarray:
     return np.array(STANDING[skeleton]) * scale + at
 
 
+def pose_at(x: float = 0.0, y: float = 0.0, scale: float = 1.0, name: str = "COCO") -> np.ndarray:
+    """The same as a pose (K, 3), all keypoints found; 200·scale pixels tall."""
+    points = standing(name, (x, y), scale)
+    return np.column_stack([points, np.ones(len(points))]).astype(np.float32)
+
+
 def paint(skeleton: str, people: list[np.ndarray], cells_wh, cell: float = 8.0, peak: float = 0.9) -> Maps:
     """Maps of people, (K, 2) pixels each (NaN: not painted), of cells_wh cells that span `cell` pixels."""
     w, h = cells_wh

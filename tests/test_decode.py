@@ -319,7 +319,7 @@ def test_a_limb_between_many_peaks_is_found(monkeypatch):
     maps = paint("COCO", [standing("COCO", at=(10 + 110 * i, 40)) for i in range(3)], (46, 46))
     right = find_people(maps, COCO)
     assert len(right) == 3
-    monkeypatch.setattr(decode, "MOST_PAIRS", 7)
+    monkeypatch.setattr(decode, "MAX_PAIRS", 7)
     assert np.array_equal(find_people(maps, COCO), right)
 
 
@@ -331,3 +331,21 @@ def test_any_numbers_decode_without_failing():
         people = find_people(maps, MPI)
         assert np.isfinite(people).all()
         assert (people[people[:, :, 2] == 0] == 0).all()
+
+
+def test_a_peak_in_the_corner_cell_stays_in_its_middle():
+    """There are no neighbours outside, so the shift is from one side only: none."""
+    values = np.zeros((1, 6, 6), np.float32)
+    values[0, 0, 0], values[0, 0, 1], values[0, 1, 0] = 0.9, 0.5, 0.3
+    peaks = decode.find_peaks(values, 0.1)
+    assert np.allclose(peaks.xy, [[0, 0]])
+
+
+def test_a_person_seen_weakly_is_found():
+    """Peaks of 0.15 and fields of 0.25 give 0.4 a keypoint, above the least of 0.2; fields of 0.04 do not."""
+    maps = paint("COCO", [standing("COCO", (20, 20))], (20, 32), peak=0.15)
+    maps.values[19:] *= 0.25
+    (person,) = find_people(maps, COCO)
+    assert (person[:, 2] > 0).all()
+    maps.values[19:] *= 0.2
+    assert len(find_people(maps, COCO)) == 0

@@ -1,6 +1,7 @@
 """Photos and clips to people, by either way."""
 
 import math
+from concurrent.futures import Future
 
 import cv2
 import numpy as np
@@ -230,6 +231,15 @@ def test_people_who_cross_keep_who_they_are(walk):
         xs = [frame[who] for frame in centres if who in frame]
         steps = np.diff(xs)
         assert (np.sign(np.median(steps[:10])) == np.sign(np.median(steps[-10:]))) and abs(np.median(steps)) > 0.5
+
+
+def test_what_goes_wrong_in_the_other_thread_is_said(walk):
+    estimator, frame = VideoPoseEstimator(network="blazepose"), walk[0][1]
+    estimator.topdown.second = Future()
+    estimator.topdown.second.set_exception(PoseError("The file is damaged."))
+    estimator(frame, 0.0)
+    with pytest.raises(PoseError, match="damaged"):
+        estimator(frame, 0.1, (0.2, frame))
 
 
 def test_no_identities():

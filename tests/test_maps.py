@@ -56,6 +56,16 @@ def test_a_spot_is_found_where_it_was(net_wh):
     assert np.abs(found - centre).max() < 1.0
 
 
+def test_the_padding_repeats_the_border():
+    """Black there would be an edge that the network sees."""
+    picture = np.random.default_rng(0).integers(0, 256, (100, 370, 3), np.uint8)
+    cut = fit((370, 100), (370, 370)).cut(picture)
+    assert cut.shape == (104, 376, 3)
+    assert np.array_equal(cut[:100, :370], picture)
+    assert np.array_equal(cut[100:, :370], np.repeat(picture[-1:], 4, axis=0))
+    assert np.array_equal(cut[:100, 370:], np.repeat(picture[:, -1:], 6, axis=1))
+
+
 def test_cells_in_the_padding_are_cut_away():
     how = fit((1000, 100), (368, 368))
     assert how.content_wh == (368, 37)

@@ -1,9 +1,10 @@
 import cv2
 import numpy as np
 import pytest
-from painting import standing
+from painting import pose_at
 
-from pose.plot import Plot, angle
+from pose.draw import draw_skeleton
+from pose.plot import Plot, angle, angles_figure
 from pose.skeletons import COCO
 
 NOBODY = np.zeros((0, 18, 3), np.float32)
@@ -43,7 +44,7 @@ def test_angles(corner, degrees):
 def test_angles_of_whoever_is_seen_longest(tmp_path):
     pytest.importorskip("matplotlib")
     plot = Plot(COCO)
-    person = np.column_stack([standing("COCO"), np.ones(18)]).astype(np.float32)
+    person = pose_at()
     for number in range(20):
         people, ids = (np.stack([person, person]), [3, 5]) if number < 5 else (person[None], [5])
         plot.add(number / 30, grey(0), people, ids)
@@ -51,7 +52,34 @@ def test_angles_of_whoever_is_seen_longest(tmp_path):
     picture = cv2.imdecode(np.fromfile(tmp_path / "angles ü.png", np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape[1] == 1200
     assert plot.note == ""
+    assert angles_figure(plot.poses, COCO).axes[0].get_title().endswith("person 5")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["angles ü.png", "poses.jpg"]
+
+
+def test_the_plotted_angles_are_the_persons():
+    """An arm that opens steadily: the left elbow's line says so, all others stay."""
+    pytest.importorskip("matplotlib")
+    degrees = np.linspace(30, 170, 8)
+    poses = []
+    for number, angle_at in enumerate(np.radians(degrees)):
+        pose = pose_at()
+        pose[5:8, :2] = [[70, 36], [70, 86], [70 + 50 * np.sin(angle_at), 86 - 50 * np.cos(angle_at)]]
+        poses.append((number / 10, 0, pose))
+    figure = angles_figure(poses, COCO)
+    lines = {(a.get_ylabel().split(",")[0], line.get_label()): line for a in figure.axes for line in a.lines}
+    assert np.allclose(lines["elbow", "left"].get_ydata(), degrees, atol=0.1)
+    assert np.allclose(lines["elbow", "left"].get_xdata(), np.arange(8) / 10)
+    for joint, expected in (("elbow", 175), ("shoulder", 20), ("hip", 174), ("knee", 176)):
+        assert np.ptp(lines[joint, "right"].get_ydata()) < 1e-6
+        assert lines[joint, "right"].get_ydata()[0] == pytest.approx(expected, abs=15), joint
+
+
+def test_the_sheet_of_a_walk(golden):
+    plot = Plot(COCO)
+    for number in range(5):
+        people = pose_at(10 + 25 * number, 5, 0.4)[None]
+        plot.add(number / 30, draw_skeleton(grey(120), people, COCO), people, [0])
+    golden("sheet", cv2.resize(plot.sheet(), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), has_text=True)
 
 
 def test_nobody_is_said(tmp_path, monkeypatch):

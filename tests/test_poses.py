@@ -4,18 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from painting import standing
+from painting import pose_at
 
 from pose.poses import extrapolate, pose_distance, similarity, size, strength, strongest_first
 from pose.skeletons import COCO, MPI, SKELETONS
 
 R_WRIST = 4
-
-
-def pose_at(x=0.0, y=0.0, scale=1.0, name="COCO"):
-    """Someone standing, 200·scale pixels tall."""
-    points = standing(name, (x, y), scale)
-    return np.column_stack([points, np.ones(len(points))]).astype(np.float32)
 
 
 def without(pose, *keypoints):
@@ -99,6 +93,15 @@ def test_keypoints_that_agree_count_more_than_how_far_the_others_are():
     assert similarity(pose_at(), near, COCO) - similarity(pose_at(), far, COCO) < 0.1
 
 
+def test_similarity_is_cocos_for_its_typical_area():
+    """Someone 191 pixels tall covers about a quarter of a square of that side; sigmas from 0.025 to 0.107."""
+    sigmas = np.array(
+        [0.026, 0.079, *[0.079, 0.072, 0.062] * 2, *[0.107, 0.087, 0.089] * 2, *[0.025] * 2, *[0.035] * 2]
+    )
+    expected = np.exp(-(20**2) / (2 * 0.25 * 191**2 * (2 * sigmas) ** 2)).mean()
+    assert similarity(pose_at(), pose_at(0, 20), COCO) == pytest.approx(expected, rel=1e-3)
+
+
 def test_where_labellers_differ_more_a_keypoint_may_be_off_more():
     nose, hip = pose_at(), pose_at()
     nose[0, 0] += 10
@@ -114,3 +117,10 @@ def test_missing_keypoints_move_along_with_the_others():
     assert np.allclose(now[4], pose_at(30, 5)[4])
     assert (now[[10, 17]] == 0).all()  # not asked for; not there before
     assert np.array_equal(np.delete(now, [4, 10, 17], axis=0), np.delete(pose_at(30, 5), [4, 10, 17], axis=0))
+
+
+def test_one_keypoint_that_jumps_does_not_move_the_missing_ones():
+    before, now = pose_at(), without(pose_at(30, 5), 4)
+    now[10, 0] += 900
+    extrapolate(before, now, np.ones(18, bool))
+    assert np.allclose(now[4], pose_at(30, 5)[4])

@@ -10,17 +10,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .reader import ClipReader
 
 MOST_LISTED = 6  # people whose seconds are told
 
 
-def progress(source: ClipReader, quiet: bool = False) -> tqdm:
+def progress(source: ClipReader, quiet: bool = False) -> Iterable[tuple[int, float, np.ndarray]]:
     """The source with a progress bar where somebody watches: frames, rate, time left."""
-    watched = bool(sys.stderr) and sys.stderr.isatty()
-    return tqdm(source, total=len(source) or None, unit=" frames", disable=quiet or not watched)
+    if quiet or not sys.stderr or not sys.stderr.isatty():
+        return source
+    from tqdm import tqdm  # takes longer to import than all of this package
+
+    return tqdm(source, total=len(source) or None, unit=" frames")
 
 
 class Stopwatch:

@@ -138,4 +138,8 @@ def clip_json(folder: Path) -> Iterator[Callable[[int, str], None]]:
         raise PoseError(f"{folder} {what} and would be deleted; move it away", "output_dir")
     with atomic_write(folder) as part:
         part.mkdir()
-        yield lambda number, text: (part / f"{stem}_{number:012}_keypoints.json").write_text(text, "utf-8") and None
+
+        def write(number: int, text: str) -> None:
+            (part / f"{stem}_{number:012}_keypoints.json").write_text(text, "utf-8")
+
+        yield write

@@ -48,12 +48,11 @@ class Model:
     name: str
     skeleton: Skeleton
     weights: WeightsFile
-    scale: float  # the network sees scale · (value − mean), blue, green, red
-    mean: float
-    fills_area: bool  # usual input size: as much work as 368x368, or 368 for the longer side
+    scale: float = 1 / 256  # the network sees scale · (value − mean), blue, green, red; OpenPose's imageToCaffeInput
+    mean: float = 128
+    fills_area: bool = False  # usual input size: as much work as 368x368, or 368 for the longer side
 
 
-# OpenPose feeds its Caffe networks x/256 − 0.5 (its imageToCaffeInput); mobilenet_thin takes the bytes as they are.
 OPENPOSE = {
     "COCO": Model(
         name="OpenPose COCO",
@@ -63,9 +62,6 @@ OPENPOSE = {
             "b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549",
             "coco/pose_deploy_linevec.prototxt",
         ),
-        scale=1 / 256,
-        mean=128,
-        fills_area=False,
     ),
     "MPI": Model(
         name="OpenPose MPI",
@@ -75,9 +71,6 @@ OPENPOSE = {
             "a344f4da6b52892e44a0ca8a4c68ee605fc611cf",
             "mpi/pose_deploy_linevec.prototxt",
         ),
-        scale=1 / 256,
-        mean=128,
-        fills_area=False,
     ),
 }
 MOBILENET = Model(
@@ -91,7 +84,7 @@ MOBILENET = Model(
     fills_area=True,
 )
 BLAZEPOSE = WeightsFile(
-    "blazepose/pose_landmark_full.onnx", "17c440639d58e2b4fe99a4530fe4f6e5e72e58985ce534abbd8ae89468148de0"
+    "blazepose/pose_landmark_full.onnx", "c696e2fbfab6ab2c70c2e91b5038fb70ccffebd30d371412dd203e193a2a83b0"
 )
 
 

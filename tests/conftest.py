@@ -1,0 +1,35 @@
+"""Fixtures that several test files share."""
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+EDGE = 48  # of 255: a pixel on an edge may differ by more than this from one version of OpenCV to the next
+MAX_EDGES = 0.002  # of the pixels
+
+
+def pytest_addoption(parser):
+    parser.addoption("--golden", action="store_true", help="write the golden pictures anew; look at them")
+
+
+@pytest.fixture
+def golden(request):
+    """A function of (name, picture) that fails where the picture is not the one in tests/golden/.
+
+    has_text: OpenCV 4 and 5 draw letters differently, so each has its own picture.
+    """
+
+    def check(name, picture, has_text=False):
+        path = GOLDEN / f"{name}{f'_opencv{cv2.__version__[0]}' if has_text else ''}.png"
+        if request.config.getoption("--golden"):
+            path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        expected = cv2.imread(str(path))
+        assert expected is not None, f"{path} is not there; run pytest --golden and look at it"
+        assert picture.shape == expected.shape
+        difference = cv2.absdiff(picture, expected).max(axis=2)
+        assert (difference > EDGE).mean() <= MAX_EDGES, f"differs from {path}"
+        assert difference.mean() < 0.5, f"differs from {path}"
+
+    return check

@@ -1,0 +1,168 @@
+"""Rules that hold for any input: geometry there and back, moved and mirrored maps, any time step, any name."""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from painting import paint, pose_at, standing
+
+from pose import cli
+from pose.blazepose import Crop, crop_around, crop_of
+from pose.decode import find_people
+from pose.maps import fit
+from pose.media.results import atomic_write, people_to_json
+from pose.poses import pose_distance, similarity
+from pose.skeletons import COCO, SKELETONS
+from pose.topdown import TURNS, turn_people
+from pose.track import Tracker, interpolate
+
+settings.register_profile("here", max_examples=40, deadline=None, derandomize=True)
+settings.load_profile("here")
+side = st.integers(1, 5000)
+offset = st.floats(-500, 500, width=32)
+scale = st.floats(0.2, 5)
+crops = st.builds(lambda x, y, r, up: crop_of(np.array([x, y]), r, np.array([np.cos(up), np.sin(up)])),
+                  offset, offset, st.floats(8, 2000), st.floats(0, 7))  # fmt: skip
+
+
+@given(crops, st.lists(st.tuples(offset, offset), min_size=1))
+def test_a_crop_leads_there_and_back(crop, points):
+    points = np.array(points)
+    assert np.allclose(crop.to_picture(crop.to_input(points)), points, atol=1e-6 * (1 + crop.half_side))
+
+
+@given(crops)
+def test_up_is_up_in_the_crop(crop):
+    above = crop.to_input(crop.centre + 0.5 * crop.half_side * crop.up)
+    assert np.allclose(above, [127.5, 63.5], atol=1e-6)
+
+
+@given(crops, st.floats(-200, 200), st.floats(-3, 3))
+def test_a_crop_moved_and_moved_back_is_the_same(crop, by, turn):
+    back = crop.moved(np.array([by, -by]), turn).moved(np.array([-by, by]), -turn)
+    assert np.allclose(back.centre, crop.centre)
+    assert np.allclose(back.up, crop.up)
+    assert isinstance(back, Crop)
+
+
+@given(offset, offset, scale)
+def test_the_crop_around_a_person_moves_and_grows_with_them(x, y, factor):
+    crop, other = crop_around(pose_at()), crop_around(pose_at(x, y, factor))
+    assert np.allclose(other.centre, factor * crop.centre + (x, y), atol=1e-2)
+    assert other.half_side == pytest.approx(max(factor * crop.half_side, 8), rel=1e-3)
+    assert np.allclose(other.up, crop.up, atol=1e-3)
+
+
+@given(side, side, st.sampled_from([(368, 368), (-1, 256), (320, -1), (16, 4096)]))
+def test_a_fit_keeps_the_aspect_ratio_and_the_whole_picture(w, h, net_wh):
+    how = fit((w, h), net_wh)
+    (cw, ch), (nw, nh) = how.content_wh, how.size_wh
+    assert cw <= nw and ch <= nh and nw % 8 == nh % 8 == 0
+    if min(cw, ch) > 1:
+        assert abs(cw / w - ch / h) <= 0.5 / w + 0.5 / h
+    maps = how.maps(np.zeros((1, nh // 8, nw // 8), np.float32))
+    corner = maps.to_picture(np.array([1e9, 1e9]))
+    assert np.array_equal(corner, [w - 1, h - 1])
+    assert np.array_equal(maps.to_picture(np.array([-1e9, -1e9])), [0, 0])
+
+
+@given(st.sampled_from(["COCO", "MPI"]), st.integers(0, 6), st.integers(0, 6), st.floats(0, 7.9), st.floats(0, 7.9))
+def test_whoever_moves_by_whole_cells_is_found_moved_by_them(name, dx, dy, x, y):
+    person = standing(name, (10 + x, 10 + y))
+    first = find_people(paint(name, [person], (24, 40)), SKELETONS[name])
+    moved = find_people(paint(name, [person + np.array([8 * dx, 8 * dy])], (24, 40)), SKELETONS[name])
+    assert first.shape == moved.shape == (1, len(person), 3)
+    assert np.allclose(moved[0, :, :2] - first[0, :, :2], (8 * dx, 8 * dy), atol=1e-3)
+
+
+@given(st.sampled_from(["COCO", "MPI"]), st.floats(0, 60), st.floats(0, 60))
+def test_the_mirrored_picture_shows_the_mirrored_person(name, x, y):
+    skeleton, maps = SKELETONS[name], paint(name, [standing(name, (10 + x, 10 + y))], (24, 40))
+    (person,), (mirrored,) = (find_people(m, skeleton) for m in (
+        maps, type(maps)(skeleton.mirror_maps(maps.values), maps.cell_wh, maps.picture_wh)))  # fmt: skip
+    back = mirrored[list(skeleton.mirrored)]
+    back[:, 0] = 24 * 8 - 1 - back[:, 0]
+    assert np.allclose(back, person, atol=1e-2)
+
+
+@given(st.sampled_from([None, *TURNS]), st.integers(2, 300), st.integers(2, 300))
+def test_people_turned_with_the_picture_are_where_they_were(turn, w, h):
+    picture = np.zeros((h, w, 3), np.uint8)
+    x, y = w // 3, h // 4
+    picture[y, x] = 255
+    turned = picture if turn is None else cv2.rotate(picture, turn)
+    person = np.zeros((1, 18, 3), np.float32)
+    at = np.argwhere(turned[:, :, 0])[0][::-1]
+    person[0, 0] = [*at, 1]
+    back = turn_people(person, TURNS.get(turn), turned)
+    assert back[0, 0].tolist() == [x, y, 1]
+    assert not back[0, 1:].any()
+
+
+@given(offset, offset, offset, scale)
+def test_distance_and_similarity_do_not_depend_on_place_and_size(x, y, apart, factor):
+    near, far = (pose_at(), pose_at(apart)), (pose_at(x, y, factor), pose_at(x + factor * apart, y, factor))
+    assert pose_distance(*far) == pytest.approx(pose_distance(*near), rel=1e-2, abs=1e-4)
+    assert similarity(*far, COCO) == pytest.approx(similarity(*near, COCO), rel=2e-2, abs=1e-4)
+
+
+@given(st.floats(1 / 240, 0.2), st.floats(-0.5, 0.5))
+def test_who_walks_on_keeps_their_identity_at_any_frame_rate(dt, speed):
+    """speed: in sizes a second."""
+    tracker = Tracker(COCO)
+    for n in range(12):
+        there = [pose_at(200 * speed * n * dt), pose_at(2000 - 200 * speed * n * dt)]
+        people, ids = tracker.update(np.stack(there[:: 1 if n % 2 else -1]), n * dt)
+        where = dict(zip(ids, people[:, 1, 0], strict=True))
+    assert sorted(where) == [0, 1]
+    assert where[1] < where[0]  # the second one came first in frame 0
+
+
+@given(st.integers(0, 20), st.integers(1, 6), st.booleans())
+def test_every_frame_comes_out_once_and_in_order(count, step, lookahead):
+    frames = [(n, n / 30, np.zeros(1)) for n in range(count)]
+    walk = interpolate(frames, lambda picture, t, upcoming: (pose_at(300 * t)[None], [0]), step, lookahead)
+    out = list(walk)
+    assert [frame.number for frame in out] == list(range(count))
+    assert all(np.allclose(frame.people[0], pose_at(300 * frame.t), atol=1e-3) for frame in out)
+
+
+@given(st.text(st.characters(exclude_characters="/\0\\", exclude_categories=["Cs"]), min_size=1, max_size=40))
+def test_any_name_can_be_written(tmp_path_factory, name):
+    path = tmp_path_factory.mktemp("any") / f"{name}.json"
+    with atomic_write(path) as part:
+        part.write_text(people_to_json(pose_at()[None]))
+        assert not path.exists()
+    assert list(path.parent.iterdir()) == [path]
+
+
+@given(st.text(max_size=12))
+def test_a_value_of_an_option_is_taken_or_refused(text):
+    for parse in (cli.net_resolution, cli.share, cli.network_step, cli.whole_number(1, -1), cli.network_name):
+        try:
+            parse(text)
+        except argparse.ArgumentTypeError as error:
+            assert repr(text) in str(error)
+
+
+@given(st.integers(-10, 10), st.integers(-10, 10), st.one_of(st.none(), st.integers(-10, 10)))
+def test_whole_numbers(number, least, also):
+    parse = cli.whole_number(least, also)
+    if number >= least or number == also:
+        assert parse(str(number)) == number
+    else:
+        with pytest.raises(argparse.ArgumentTypeError):
+            parse(str(number))
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=5))
+def test_each_file_once_in_the_order_named(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("files")
+    for name in "abc":
+        (folder / name).touch()
+    found = cli.find_files([str(folder / name) for name in names], (".png",), "--image_file")
+    assert found == [Path(folder / name) for name in dict.fromkeys(names)]
