@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from pose.media.report import Stopwatch
     from pose.skeletons import Skeleton
     from pose.track import PosedFrame
+    from pose.window import Windows
 
 CLIP_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif", ".3gp", ".ts")
 CODECS = ["h264", "mp4v", "vp9", "av1", "mjpg", "gif"]
+ESC = 27
 EXAMPLES = """\
   python get_hpe_video.py clip.mp4
   python get_hpe_video.py squats/ --write_plot --write_json --output_dir results"""
@@ -70,16 +72,20 @@ def clips(names: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def outputs(args: argparse.Namespace, name: str) -> dict[str, Path]:
-    """Where each result of a clip goes."""
+def stem_of(name: str) -> str:
+    """What results are called after: a file's name, an address's last part, or the camera."""
     from pose.media.reader import NUMBER, is_numbered
-    from pose.media.writer import CODECS
 
     stem = Path(name.split("?")[0] if "://" in name else name).stem
     if name.isdecimal():
-        stem = f"camera{name}"
-    elif is_numbered(name):
-        stem = NUMBER.sub("", stem).strip("-_") or "frames"
+        return f"camera{name}"
+    return NUMBER.sub("", stem).strip("-_") or "frames" if is_numbered(name) else stem
+
+
+def outputs(args: argparse.Namespace, stem: str) -> dict[str, Path]:
+    """Where each result of a clip goes."""
+    from pose.media.writer import CODECS
+
     folder = args.output_dir / f"Video{args.mode}"
     return {
         "clip": folder / f"{stem}_skeleton_{args.mode}{CODECS[args.codec].suffix}",
@@ -93,9 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     from pose import VideoPoseEstimator
     from pose.media.writer import check_codec
+    from pose.window import Windows
 
     names = clips(args.inputs)
-    cli.refuse_collisions((Path(name), outputs(args, name)["clip"]) for name in names)
+    stems = dict(zip(names, cli.distinct(map(stem_of, names)), strict=True))
     options = {**cli.estimator_options(args), "track": not args.no_track, "smooth": not args.no_smooth}
     estimator = VideoPoseEstimator(**options)
     if not args.quiet:
@@ -103,27 +110,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_codec(args.codec)
     cli.check_output(args.output_dir / f"Video{args.mode}")
     exit_code = 0
-    for name in names:
-        try:
-            process_clip(args, estimator, name, names)
-        except PoseError as error:  # one bad clip does not stop a folder of them
-            exit_code = cli.report_error(error)
+    with contextlib.closing(Windows(not args.no_display)) as windows:
+        for name in names:
+            try:
+                process_clip(args, estimator, windows, name, stems)
+            except PoseError as error:  # one bad clip does not stop a folder of them
+                exit_code = cli.report_error(error)
     return exit_code
 
 
-def process_clip(args: argparse.Namespace, estimator: VideoPoseEstimator, name: str, names: list[str]) -> None:
-    """From a clip, one of those named, to its results: source, estimate, render, sinks."""
+def process_clip(
+    args: argparse.Namespace, estimator: VideoPoseEstimator, windows: Windows, name: str, stems: dict[str, str]
+) -> None:
+    """From a clip, one of those named, to its results: source, estimate, render, sinks. stems: the results' names."""
     from pose.media.reader import is_live
     from pose.media.report import Stopwatch, Summary
     from pose.media.results import remove_leftovers
     from pose.plot import Plot
 
-    paths, source, clock, summary = outputs(args, name), open_source(args, name), Stopwatch(), Summary()
+    paths, source, clock, summary = outputs(args, stems[name]), open_source(args, name), Stopwatch(), Summary()
     remove_leftovers(paths.values())
     plot = Plot(estimator.skeleton) if args.write_plot else None
-    display = cli.can_display(args.no_display)
     next_frame: int | None = source.first
-    with hint_to_continue(name, names, lambda: next_frame), cli.signals.deferred(source.stop):
+    with hint_to_continue(args, name, stems, lambda: next_frame), cli.signals.deferred(source.stop):
         with source, open_sinks(args, paths, source) as (write, notes):
             for frame in estimate(args, estimator, source, clock):
                 cli.signals.check()
@@ -136,7 +145,7 @@ def process_clip(args: argparse.Namespace, estimator: VideoPoseEstimator, name: 
                     write(picture, frame)
                 next_frame = frame.number + args.frame_step
                 summary.add(frame.t, frame.people, frame.ids)
-                if display and not cli.show_frame(picture, "Skeleton, q ends"):
+                if windows.show({"Skeleton, q ends": picture}) in (ord("q"), ESC):
                     if is_live(name):  # it has no other end
                         break
                     raise KeyboardInterrupt
@@ -218,19 +227,27 @@ def open_sinks(
 
 
 @contextlib.contextmanager
-def hint_to_continue(name: str, names: list[str], next_frame: Callable[[], int | None]) -> Iterator[None]:
+def hint_to_continue(
+    args: argparse.Namespace, name: str, stems: dict[str, str], next_frame: Callable[[], int | None]
+) -> Iterator[None]:
     """After Ctrl-C, say how to do the rest of a clip, unless it is live or complete, and the clips after it."""
     from pose.media.reader import is_live
 
     try:
         yield
     except KeyboardInterrupt:
-        later, steps = names[names.index(name) + 1 :], []
-        if not is_live(name) and next_frame() is not None:
-            which = f"--video_file {shlex.quote(name)} " if len(names) > 1 else ""
-            steps.append(f"{which}--frame_first {next_frame()}")
-        if later:
-            steps.append(f"--video_file {shlex.join(later)}")
+        names, steps = list(stems), []
+        at = names.index(name)
+        for part in (names[at : at + 1], names[at + 1 :]):
+            words = ["--video_file", *part] if len(names) > 1 else []
+            if (part == [name] and (is_live(name) or next_frame() is None)) or not part:
+                continue
+            if part == [name]:
+                words += ["--frame_first", str(next_frame())]
+            if [stems[one] for one in part] != cli.distinct(map(stem_of, part)):
+                # under their names alone they would replace others' results
+                words += ["--output_dir", str(args.output_dir / stems[part[0]])]
+            steps.append(shlex.join(words))
         if steps:
             print(f"The rest: the same command with {', and with '.join(steps)}.", file=sys.stderr)
         raise

@@ -1,4 +1,4 @@
-"""What both commands share: options, output names, windows, signals, and how an error reaches the person.
+"""What both commands share: options, output names, signals, and how an error reaches the person.
 
 Imports nothing heavy, so that --help and a mistyped option answer at once.
 """
@@ -8,19 +8,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import glob
+import itertools
 import os
 import signal
-import socket
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from . import PoseError, __version__
-
-if TYPE_CHECKING:
-    import numpy as np
 
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
@@ -31,6 +29,7 @@ STAGES = range(1, 7)
 NETWORKS = ["auto", "openpose", "blazepose"]
 ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
+LONGEST_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 REMEDIES = {  # by PoseError.argument
     "codec": "choose another --codec",
     "device": "use --device cpu",
@@ -295,13 +294,18 @@ def find_files(names: Iterable[str], suffixes: tuple[str, ...], option: str) -> 
     return list(files.values())
 
 
-def refuse_collisions(outputs: Iterable[tuple[Path, Path]]) -> None:
-    """PoseError where two inputs would write one file: outputs are (input, output)."""
-    writer: dict[str, Path] = {}
-    for source, output in outputs:
-        other = writer.setdefault(str(output).casefold(), source)  # some file systems fold case
-        if other != source:
-            raise PoseError(f"{other} and {source} would both write {output.name}; rename one of them")
+def distinct(stems: Iterable[str]) -> list[str]:
+    """Names for results, by inputs' names: those that are too long are cut, and the second of a name is NAME-2."""
+    result: list[str] = []
+    taken: set[str] = set()
+    for stem in stems:
+        name = os.fsencode(stem)
+        if len(name) > LONGEST_STEM:
+            stem = f"{name[:LONGEST_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}"
+        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+        result.append(next(one for one in numbered if one.casefold() not in taken))  # some file systems fold case
+        taken.add(result[-1].casefold())
+    return result
 
 
 def check_output(folder: Path) -> None:
@@ -311,55 +315,6 @@ def check_output(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise PoseError(f"Cannot write {folder}: {error.strerror or error}", "output_dir") from error
-
-
-def can_display(no_display: bool) -> bool:
-    """Whether windows can open. Asked before OpenCV is: with no display Qt ends the whole process."""
-    if no_display or (sys.platform.startswith("linux") and not display_answers(os.getenv("DISPLAY", ""))):
-        return False
-    import cv2
-
-    return "GUI:                           NONE" not in cv2.getBuildInformation()
-
-
-def display_answers(display: str) -> bool:
-    """Whether an X server is behind a DISPLAY such as :0 or host:10.0; pip's OpenCV can show windows on no other."""
-    host, _, rest = display.rpartition(":")
-    number = rest.partition(".")[0]
-    if not number.isdecimal():
-        return False
-    local = f"/tmp/.X11-unix/X{number}"
-    addresses: list[tuple[int, Any]] = (
-        [(socket.AF_INET, (host, 6000 + int(number)))] if host not in ("", "unix") else []
-    )
-    addresses = addresses or [(socket.AF_UNIX, local), (socket.AF_UNIX, "\0" + local)]
-    for family, address in addresses:
-        with contextlib.suppress(OSError), socket.socket(family) as connection:
-            connection.settimeout(2)
-            connection.connect(address)
-            return True
-    return False
-
-
-def show(pictures: dict[str, np.ndarray], name: str) -> None:
-    """Windows with the pictures, until a key is pressed or one is closed."""
-    import cv2
-
-    titles = [f"{title}, {name}" for title in pictures]
-    for title, picture in zip(titles, pictures.values(), strict=True):
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-        cv2.imshow(title, picture)
-    while cv2.waitKey(100) < 0 and all(cv2.getWindowProperty(t, cv2.WND_PROP_VISIBLE) >= 1 for t in titles):
-        pass
-    cv2.destroyAllWindows()
-
-
-def show_frame(picture: np.ndarray, title: str) -> bool:
-    """Show a clip's frame; False once q or Esc was pressed."""
-    import cv2
-
-    cv2.imshow(title, picture)
-    return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
 
 
 def estimator_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from test_clips import make_clip, read
 
 import get_hpe_video
 from pose import cli
+from pose.window import Windows
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
@@ -25,8 +26,9 @@ def test_signals_at_random_moments(tmp_path):
 def with_window(monkeypatch):
     """A window in which q is pressed at the fifth frame."""
     shown = []
-    monkeypatch.setattr(cli, "can_display", lambda _: True)
-    monkeypatch.setattr(cli, "show_frame", lambda picture, _: shown.append(picture) or len(shown) < 5)
+    monkeypatch.setattr(
+        Windows, "show", lambda _, pictures: shown.append(pictures) or (ord("q") if len(shown) == 5 else -1)
+    )
 
 
 def test_q_leaves_a_partial_clip(tmp_path, with_window, capsys):

@@ -19,6 +19,7 @@ from made import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
 import get_hpe_video
+from pose import cli
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
@@ -298,8 +299,6 @@ def make_mistakes(folder):
     (folder / "empty.jpg").touch()
     data = (PROJECT / "Input" / "example_video1.mp4").read_bytes()
     (folder / "cut.mp4").write_bytes(data[:5000])
-    (folder / "same").mkdir()
-    (folder / "same" / "photo.png").write_bytes((folder / "photo.png").read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -313,7 +312,6 @@ def make_mistakes(folder):
         (IMAGE, "--image_file photos", 1, "holds none of"),
         (IMAGE, "--image_file text.jpg", 1, "text.jpg is not a picture"),
         (IMAGE, "--image_file empty.jpg", 1, "empty.jpg is empty"),
-        (IMAGE, "--image_file photo.png same", 1, "both write"),
         (IMAGE, "--network mobilenet", 2, "use --network blazepose"),
         (IMAGE, "--image_file photo.png --network openpose --model_folder photos", 1, missing("coco")),
         (IMAGE, "--image_file photo.png --model_folder nowhere", 1, "nowhere is not a folder; check --model_folder"),
@@ -339,7 +337,6 @@ def make_mistakes(folder):
         (VIDEO, "--codec divx", 2, "--codec"),
         (VIDEO, "--network_step 0", 2, "--network_step"),
         (VIDEO, "--no_track --network_step 2", 2, "--no_track"),
-        (VIDEO, "--video_file text.mp4 text.jpg", 1, "both write"),
         (VIDEO, "--device gpu", 1, "--device cpu"),
         (VIDEO, "--output_dir text.jpg", 1, "Cannot write"),
     ],
@@ -476,18 +473,46 @@ def test_numbered_pictures_are_a_clip(run, tmp_path):
 
 
 def test_the_rest_after_a_ctrl_c_is_that_of_the_clip_and_those_after_it(capsys):
-    def hint(name, *names):
-        with pytest.raises(KeyboardInterrupt), get_hpe_video.hint_to_continue(name, [*names], lambda: 7):
+    args = get_hpe_video.parse([])
+
+    def hint(name, *names, frame=7):
+        stems = dict(zip(names, cli.distinct(map(get_hpe_video.stem_of, names)), strict=True))
+        with pytest.raises(KeyboardInterrupt), get_hpe_video.hint_to_continue(args, name, stems, lambda: frame):
             raise KeyboardInterrupt
         return capsys.readouterr().err.strip().removeprefix("The rest: the same command with ")
 
     assert hint("b.mp4", "b.mp4") == "--frame_first 7."
+    assert hint("b.mp4", "b.mp4", frame=None) == ""  # it was complete
     several = ["a.mp4", "my b.mp4", "c.mp4", "d.mp4"]
     expected = "--video_file 'my b.mp4' --frame_first 7, and with --video_file c.mp4 d.mp4."
     assert hint("my b.mp4", *several) == expected
+    assert hint("my b.mp4", *several, frame=None) == "--video_file c.mp4 d.mp4."
     assert hint("d.mp4", *several) == "--video_file d.mp4 --frame_first 7."
     assert hint("0", "0") == ""
     assert hint("0", "0", "c.mp4") == "--video_file c.mp4."
+    there = "--output_dir Output/a-2"
+    assert hint("x/a.mp4", "a.mp4", "x/a.mp4") == f"--video_file x/a.mp4 --frame_first 7 {there}."
+    assert hint("a.mp4", "a.mp4", "x/a.mp4").endswith(f"--frame_first 7, and with --video_file x/a.mp4 {there}.")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that allows any bytes")
+def test_odd_and_long_names_and_two_of_one_name(run, tmp_path):
+    clip = make_clip(tmp_path / "a.mp4", frames=2)
+    odd = [os.fsdecode(b"x\xff\n."), "q" * 250, "ä" * 125, "-b %d: 'c'\"", "walk", "Walk"]
+    (tmp_path / "in").mkdir()
+    for stem in odd:
+        shutil.copy(clip, tmp_path / "in" / f"{stem}.mp4")
+    (tmp_path / "in" / "walk").mkdir()
+    shutil.copy(clip, tmp_path / "in" / "walk" / "walk.mp4")
+    done = run(VIDEO, "--network", "blazepose", "--write_json", "--video_file", "in", "in/walk/walk.mp4")
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "Output" / "VideoCOCO"
+    names = {path.name for path in folder.iterdir()}
+    assert len(names) == 14
+    for stem in [odd[0], odd[3], "Walk", "walk-2", "walk-3"]:
+        assert f"{stem}_skeleton_COCO.mp4" in names
+        assert f"{stem}_json" in names
+    assert all(len(list(path.iterdir())) == 2 for path in folder.iterdir() if path.is_dir())
 
 
 def test_a_picture_of_the_motion(run, tmp_path):
