@@ -77,6 +77,27 @@ def test_ctrl_c_at_a_frame(tmp_path, listening, monkeypatch, capsys, at, stem):
     assert said == (f"The rest: the same command with --frame_first {at + 1}.\n" if stem else "")
 
 
+def test_ctrl_c_ends_a_live_source_as_a_partial_clip_without_a_hint(tmp_path, listening, monkeypatch, capsys):
+    shown = []
+
+    def interrupted(args, skeleton, frame):
+        shown.append(frame)
+        if len(shown) == 4:
+            signal.raise_signal(signal.SIGINT)
+        return frame.picture
+
+    monkeypatch.setattr(get_hpe_video, "render", interrupted)
+    monkeypatch.setattr("pose.media.reader.is_live", lambda _: True)
+    clip = make_clip(tmp_path / "a.mp4", frames=20)
+    with pytest.raises(KeyboardInterrupt):
+        get_hpe_video.main(["--network", "blazepose", "--network_step", "1", "--output_dir", str(tmp_path), clip])
+    (result,) = (tmp_path / "VideoCOCO").iterdir()
+    assert result.name == "a_skeleton_COCO-partial.mp4"
+    monkeypatch.undo()
+    assert len(read(result)[0]) == 4
+    assert capsys.readouterr().err == ""
+
+
 def test_ctrl_c_before_the_first_frame(tmp_path, listening, monkeypatch, capsys):
     monkeypatch.setattr(ClipReader, "__iter__", lambda _: signal.raise_signal(signal.SIGINT) or iter(()))
     clip = make_clip(tmp_path / "a.mp4", frames=20)
