@@ -225,6 +225,7 @@ class Video:
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
         self.max_gap = MAX_GAP if may_jump else float("inf")
         self.start, self.broken, self.turned = 0.0, 0, False
+        self.matrix: list[list[float]] | None = None  # how players turn the pictures
         self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
 
     def open(self) -> None:
@@ -316,14 +317,15 @@ class Video:
         picture: np.ndarray = self.reformatter.reformat(frame, format="bgra" if has_alpha else "bgr24").to_ndarray()
         if has_alpha:
             picture = on_white(picture[:, :, :3], picture[:, :, 3])
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        if matrix is None:
-            return picture
-        (a, b), (c, d) = np.frombuffer(matrix, np.int32).reshape(3, 3)[:2, :2]
+        if self.matrix is None:  # asked of one frame: PyAV's answer keeps a frame in memory
+            data = frame.side_data.get("DISPLAYMATRIX")
+            matrix = np.eye(3) if data is None else np.frombuffer(data, np.int32).reshape(3, 3)
+            self.matrix = matrix[:2, :2].tolist()
+        (a, b), (c, d) = self.matrix
         self.turned = a == d == 0
         if self.turned:
             picture, a, d = cv2.transpose(picture), c, b
-        flip = {(True, False): 1, (False, True): 0, (True, True): -1}.get((bool(a < 0), bool(d < 0)))
+        flip = {(True, False): 1, (False, True): 0, (True, True): -1}.get((a < 0, d < 0))
         return picture if flip is None else cv2.flip(picture, flip)
 
     def close(self) -> None:
