@@ -59,7 +59,7 @@ def clips(names: list[str]) -> list[str]:
     """Cameras, addresses and numbered pictures as they are; the clips that paths, folders and patterns name."""
     from pose.media.clips import is_live, is_numbered
 
-    found = []
+    found: list[str] = []
     for name in names:
         special = is_live(name) or is_numbered(name)
         found += [name] if special else map(str, cli.find_files([name], CLIP_SUFFIXES, "--video_file"))
