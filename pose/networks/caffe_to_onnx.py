@@ -1,4 +1,4 @@
-"""OpenPose's Caffe networks for OpenCV, up to a stage: as ONNX, or as Caffe buffers where OpenCV has that importer.
+"""OpenPose's Caffe networks, up to a stage, as ONNX, which OpenCV 4 and 5 and other engines read.
 
 Only the published files need to be read, and registry.py knows their hashes: on others any error may be raised.
 """
@@ -22,15 +22,6 @@ NET_LAYER, LAYER_NAME, LAYER_BLOBS, BLOB_DATA = 100, 1, 7, 5  # field numbers of
 OPS = {"Convolution": "Conv", "ReLU": "Relu", "Pooling": "MaxPool", "Concat": "Concat"}  # ONNX's by Caffe's
 IR_VERSION, OPSET = 7, 13  # known to OpenCV 4.8 to 5.0 and to onnxruntime
 FLOAT, EXTERNAL, INT, INTS = 1, 1, 2, 7  # of onnx.proto's enums
-
-
-def caffe_model(prototxt: Path, caffemodel: Path, stages: int) -> tuple[np.ndarray, np.ndarray]:
-    """The network up to a stage as prototxt and mapped weights, both uint8, for cv2.dnn.readNetFromCaffe."""
-    layers = read_prototxt(prototxt, stages)
-    data, *_ = locate_weights(caffemodel, layers)  # OpenCV 4 itself would load a web page without an error
-    text = f'input: "{INPUT}" input_dim: 1 input_dim: 3 input_dim: 368 input_dim: 368\n'  # sides may change later
-    text += "\n".join(layer[0] for layer in layers)
-    return np.frombuffer(text.encode(), np.uint8), np.frombuffer(data, np.uint8)
 
 
 def onnx_model(prototxt: Path, caffemodel: Path, stages: int, embed: bool = True) -> np.ndarray:
