@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -29,13 +30,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse(argv)
 
 
-def outputs(args: argparse.Namespace, path: Path) -> dict[str, Path]:
+def outputs(args: argparse.Namespace, stem: str) -> dict[str, Path]:
     """Where each result of a photo goes."""
     folder = args.output_dir / f"Image{args.mode}"
     return {
-        "keypoints": folder / f"{path.stem}-Keypoints-{args.mode}.jpg",
-        "skeleton": folder / f"{path.stem}-Skeleton-{args.mode}.jpg",
-        "json": folder / f"{path.stem}_keypoints.json",
+        "keypoints": folder / f"{stem}-Keypoints-{args.mode}.jpg",
+        "skeleton": folder / f"{stem}-Skeleton-{args.mode}.jpg",
+        "json": folder / f"{stem}_keypoints.json",
     }
 
 
@@ -43,24 +44,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     from pose import PoseEstimator
     from pose.media.photos import SUFFIXES
+    from pose.window import Windows
 
     paths = cli.find_files(args.inputs, SUFFIXES, "--image_file")
-    cli.refuse_collisions((path, outputs(args, path)["skeleton"]) for path in paths)
     estimator = PoseEstimator(**cli.estimator_options(args))
     if not args.quiet:
         print(estimator.description, flush=True)
     cli.check_output(args.output_dir / f"Image{args.mode}")
     exit_code = 0
-    for path in paths:
-        try:
-            process_photo(args, estimator, path)
-        except PoseError as error:  # one bad photo does not stop a folder of them
-            exit_code = cli.report_error(error)
+    with contextlib.closing(Windows(not args.no_display)) as windows:
+        for path, stem in zip(paths, cli.distinct(path.stem for path in paths), strict=True):
+            try:
+                pictures = process_photo(args, estimator, path, stem)
+            except PoseError as error:  # one bad photo does not stop a folder of them
+                exit_code = cli.report_error(error)
+            else:
+                key = "a key goes on" if path != paths[-1] else "a key ends"
+                windows.show(
+                    {f"{title}, {path.name}, {key}": picture for title, picture in pictures.items()}, wait=True
+                )
     return exit_code
 
 
-def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path) -> None:
-    """From a photo's file to its results."""
+def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path, stem: str) -> dict[str, np.ndarray]:
+    """From a photo's file to its results, which are written, and the pictures among them."""
     from pose import draw_keypoints, draw_skeleton
     from pose.draw import on_background
     from pose.media.photos import read_picture
@@ -75,15 +82,14 @@ def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path
         "Keypoints": draw_keypoints(canvas, people, estimator.skeleton),
         "Skeleton": draw_skeleton(canvas, people, estimator.skeleton),
     }
-    names = outputs(args, path)
+    names = outputs(args, stem)
     if args.write_json:
         save_text(names["json"], people_to_json(people))
     save_picture(names["keypoints"], results["Keypoints"])
     save_picture(names["skeleton"], results["Skeleton"])
     if not args.quiet:
         print(summary(path.name, people, seconds, names["skeleton"]), flush=True)
-    if cli.can_display(args.no_display):
-        cli.show(results, path.name)
+    return results
 
 
 def summary(name: str, people: np.ndarray, seconds: float, skeleton: Path) -> str:

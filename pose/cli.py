@@ -1,4 +1,4 @@
-"""What both commands share: options, output names, windows, signals, and how an error reaches the person.
+"""What both commands share: options, output names, signals, and how an error reaches the person.
 
 Imports nothing heavy, so that --help and a mistyped option answer at once.
 """
@@ -8,19 +8,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import glob
+import itertools
 import os
 import signal
-import socket
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from . import PoseError, __version__
-
-if TYPE_CHECKING:
-    import numpy as np
 
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
@@ -31,11 +29,10 @@ STAGES = range(1, 7)
 NETWORKS = ["auto", "openpose", "blazepose"]
 ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
+LONGEST_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 REMEDIES = {  # by PoseError.argument
-    "audio": "leave --write_video_with_audio out",
     "codec": "choose another --codec",
     "device": "use --device cpu",
-    "fps": "try another --frame_step",
     "image": "check --image_file",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
@@ -182,30 +179,40 @@ class Signals:
 
     received: int | None = None
     is_deferring = False
+    then: Callable[[], None]
+    numbers = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
     def listen(self) -> None:
         self.received = None
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+        for number in self.numbers:
+            if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.handle)
+
+    def ignore(self) -> None:
+        for number in self.numbers:
+            signal.signal(number, signal.SIG_IGN)
 
     def handle(self, number: int, _: object) -> None:
         if self.received is None:
             self.received = number
             if not self.is_deferring:
                 raise KeyboardInterrupt
+            self.then()
+
+    def check(self) -> None:
+        """Where a deferred signal may interrupt."""
+        if self.received is not None:
+            raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Signals wait until the block is done, all of it."""
-        self.is_deferring = True
+    def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Signals call `then` and wait until the block checks for them or is done, all of it."""
+        self.then, self.is_deferring = then, True
         try:
             yield
         finally:
             self.is_deferring = False
-            if self.received is not None:
-                raise KeyboardInterrupt
+            self.check()
 
 
 signals = Signals()
@@ -216,11 +223,20 @@ def run(main: Callable[[], int]) -> int:
     prepare_process()
     signals.listen()
     try:
+        return translate_errors(main)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 128 + (signals.received or signal.SIGINT)
+    finally:
+        signals.ignore()  # while Python ends
+
+
+def translate_errors(main: Callable[[], int]) -> int:
+    try:
         return main()
-    except (KeyboardInterrupt, ImportError) as error:
-        if signals.received is None and isinstance(error, ImportError):  # numpy makes an ImportError of a Ctrl-C
-            return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
-        return report_signal(signals.received or signal.SIGINT)
+    except ImportError as error:
+        signals.check()  # numpy makes an ImportError of a Ctrl-C
+        return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
     except PoseError as error:
         return report_error(error)
     except MemoryError:
@@ -233,7 +249,7 @@ def prepare_process() -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
         stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's lines name its source files
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")
 
 
@@ -242,12 +258,6 @@ def report_error(error: PoseError | str) -> int:
     remedy = REMEDIES.get(getattr(error, "argument", ""))
     print(f"Error: {error}{f'; {remedy}' if remedy else ''}.", file=sys.stderr)
     return 1
-
-
-def report_signal(number: int) -> int:
-    signal.signal(number, signal.SIG_IGN)  # also while Python ends
-    print("Stopped.", file=sys.stderr)
-    return 128 + number
 
 
 def report_os_error(error: OSError) -> int:
@@ -284,13 +294,18 @@ def find_files(names: Iterable[str], suffixes: tuple[str, ...], option: str) -> 
     return list(files.values())
 
 
-def refuse_collisions(outputs: Iterable[tuple[Path, Path]]) -> None:
-    """PoseError where two inputs would write one file: outputs are (input, output)."""
-    writer: dict[str, Path] = {}
-    for source, output in outputs:
-        other = writer.setdefault(str(output).casefold(), source)  # some file systems fold case
-        if other != source:
-            raise PoseError(f"{other} and {source} would both write {output.name}; rename one of them")
+def distinct(stems: Iterable[str]) -> list[str]:
+    """Names for results, by inputs' names: those that are too long are cut, and the second of a name is NAME-2."""
+    result: list[str] = []
+    taken: set[str] = set()
+    for stem in stems:
+        name = os.fsencode(stem)
+        if len(name) > LONGEST_STEM:
+            stem = f"{name[:LONGEST_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}"
+        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+        result.append(next(one for one in numbered if one.casefold() not in taken))  # some file systems fold case
+        taken.add(result[-1].casefold())
+    return result
 
 
 def check_output(folder: Path) -> None:
@@ -300,55 +315,6 @@ def check_output(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise PoseError(f"Cannot write {folder}: {error.strerror or error}", "output_dir") from error
-
-
-def can_display(no_display: bool) -> bool:
-    """Whether windows can open. Asked before OpenCV is: with no display Qt ends the whole process."""
-    if no_display or (sys.platform.startswith("linux") and not display_answers(os.getenv("DISPLAY", ""))):
-        return False
-    import cv2
-
-    return "GUI:                           NONE" not in cv2.getBuildInformation()
-
-
-def display_answers(display: str) -> bool:
-    """Whether an X server is behind a DISPLAY such as :0 or host:10.0; pip's OpenCV can show windows on no other."""
-    host, _, rest = display.rpartition(":")
-    number = rest.partition(".")[0]
-    if not number.isdecimal():
-        return False
-    local = f"/tmp/.X11-unix/X{number}"
-    addresses: list[tuple[int, Any]] = (
-        [(socket.AF_INET, (host, 6000 + int(number)))] if host not in ("", "unix") else []
-    )
-    addresses = addresses or [(socket.AF_UNIX, local), (socket.AF_UNIX, "\0" + local)]
-    for family, address in addresses:
-        with contextlib.suppress(OSError), socket.socket(family) as connection:
-            connection.settimeout(2)
-            connection.connect(address)
-            return True
-    return False
-
-
-def show(pictures: dict[str, np.ndarray], name: str) -> None:
-    """Windows with the pictures, until a key is pressed or one is closed."""
-    import cv2
-
-    titles = [f"{title}, {name}" for title in pictures]
-    for title, picture in zip(titles, pictures.values(), strict=True):
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-        cv2.imshow(title, picture)
-    while cv2.waitKey(100) < 0 and all(cv2.getWindowProperty(t, cv2.WND_PROP_VISIBLE) >= 1 for t in titles):
-        pass
-    cv2.destroyAllWindows()
-
-
-def show_frame(picture: np.ndarray, title: str) -> bool:
-    """Show a clip's frame; False once q or Esc was pressed."""
-    import cv2
-
-    cv2.imshow(title, picture)
-    return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
 
 
 def estimator_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -17,6 +17,7 @@ MATCH_DISTANCE = 0.3  # mean distance of two poses' keypoints, as a share of the
 MAX_UNSEEN = 1.0  # seconds unseen after which a person who comes back counts as a new one
 MAX_GAP = 0.2  # seconds for which a missing keypoint is extrapolated with the rest of the person
 MAX_EXTRAPOLATION = 0.5  # seconds for which a person's motion is extrapolated
+MAX_INTERPOLATION = 0.5  # seconds between two inferences; frames in a longer gap show nobody
 SWAP_RATIO = 0.5  # left and right are swapped where exchanging them brings them so much nearer to the predicted pose,
 SWAP_DISTANCE = 0.05  # from which they are otherwise so far away, in sizes of the person
 MAX_SWAP = 0.5  # seconds for which swaps are undone; one that lasts longer was right
@@ -159,22 +160,23 @@ def interpolate_chunk(
     after = (t, *estimate(frame, t, next_frame))
     for other, other_t, picture in others:
         share = (other_t - before[0]) / (t - before[0])
-        yield PosedFrame(other, other_t, picture, *interpolated(before[1:], after[1:], share))
+        yield PosedFrame(other, other_t, picture, *interpolated(before[1:], after[1:], share, t - before[0]))
     yield PosedFrame(number, t, frame, *after[1:])
     return after
 
 
 def interpolated(
-    before: tuple[np.ndarray, list[int]], after: tuple[np.ndarray, list[int]], share: float
+    before: tuple[np.ndarray, list[int]], after: tuple[np.ndarray, list[int]], share: float, seconds: float
 ) -> tuple[np.ndarray, list[int]]:
-    """People (N, K, 3) and who they are, `share` of the way from one inference to the next.
+    """People (N, K, 3) and who they are, `share` of the way from one inference to the next, `seconds` later.
 
-    A person or keypoint that only one of the two has is kept up to the middle.
+    A person or keypoint that only one of the two has is kept up to the middle, a person for at most MAX_GAP seconds.
     """
     nearer, other = (before, after) if share < 0.5 else (after, before)
     share = min(share, 1 - share)  # of the other
-    people, ids = nearer[0].copy(), list(nearer[1])
     poses = dict(zip(other[1], other[0], strict=True))
+    kept = [seconds <= MAX_INTERPOLATION and (who in poses or share * seconds <= MAX_GAP) for who in nearer[1]]
+    people, ids = nearer[0][kept], list(itertools.compress(nearer[1], kept))
     for person, who in zip(people, ids, strict=True):
         if who in poses:
             both = (person[:, 2] > 0) & (poses[who][:, 2] > 0)

@@ -1,6 +1,5 @@
 import os
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -188,28 +187,12 @@ def test_paths_that_name_nothing(tmp_path):
         cli.find_files([str(tmp_path)], (".png",), "--image_file")
 
 
-def test_two_inputs_for_one_result(tmp_path):
-    cli.refuse_collisions([(tmp_path / "a.png", tmp_path / "o1"), (tmp_path / "b.png", tmp_path / "o2")])
-    with pytest.raises(PoseError, match="both write"):
-        cli.refuse_collisions([(tmp_path / "a.png", tmp_path / "A.json"), (tmp_path / "a.jpg", tmp_path / "a.json")])
-
-
-def test_no_windows_without_a_display(monkeypatch):
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.delenv("DISPLAY", raising=False)
-    assert not cli.can_display(no_display=False)
-    for dead in (":4711", "127.0.0.1:4711.0", "nonsense"):  # where Qt would end the process
-        monkeypatch.setenv("DISPLAY", dead)
-        assert not cli.can_display(no_display=False)
-
-
-def test_a_display_that_answers(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        display = f"127.0.0.1:{server.getsockname()[1] - 6000}.0"
-        assert cli.display_answers(display)
-        monkeypatch.setattr("sys.platform", "linux")
-        monkeypatch.setenv("DISPLAY", display)
-        assert not cli.can_display(no_display=True)
+def test_results_have_distinct_names_that_fit():
+    assert cli.distinct(["a", "b", "A", "a", "a-2"]) == ["a", "b", "A-2", "a-3", "a-2-2"]
+    long = cli.distinct(["ü" * 127, "ü" * 126 + "u", "x" * 254])
+    assert len(set(long)) == 3
+    assert all(len(name.encode()) < 200 for name in long)
+    assert cli.distinct(["ü" * 127]) == long[:1]  # the same in every run
 
 
 def test_what_must_not_be_broken_is_finished_before_a_ctrl_c_counts():

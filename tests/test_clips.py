@@ -1,124 +1,237 @@
-import re
+import struct
 import threading
-import time
-from pathlib import Path
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from pose import PoseError
-from pose.media.clips import ClipReader, Stopwatch, check_codec, check_sound, clip_writer
+from pose.media.reader import ClipReader
+from pose.media.writer import CODECS, check_codec, clip_writer
 
 
-def make_clip(path, frames=10, fps=25.0, size_wh=(64, 48), codec="mp4v"):
-    """Frame n is grey 20·n."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, size_wh)
-    for n in range(frames):
-        writer.write(np.full((size_wh[1], size_wh[0], 3), 20 * n, np.uint8))
-    writer.release()
+def grey(n, size_wh=(64, 48)):
+    return np.full((size_wh[1], size_wh[0], 3), 20 * (n % 13), np.uint8)
+
+
+def make_clip(path, frames=10, fps=25, size_wh=(64, 48), codec="mpeg4", times=None, pix_fmt=None, sound=None, **tags):
+    """Frame n is grey 20·(n % 13), at times[n] seconds; with a rising tone as long as the clip in the codec `sound`."""
+    with av.open(str(path), "w") as clip:
+        stream = clip.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = (
+            *size_wh,
+            pix_fmt or stream.codec_context.codec.video_formats[0].name,
+        )
+        stream.codec_context.time_base = Fraction(1, 24000)
+        for tag, value in tags.items():
+            setattr(stream.codec_context, tag, value)
+        tone = clip.add_stream(sound, rate=48000, layout="mono") if sound else None
+        for n, t in enumerate(times or [n / fps for n in range(frames)]):
+            frame = av.VideoFrame.from_ndarray(grey(n, size_wh), "bgr24")
+            frame.pts, frame.time_base = round(t * 24000), Fraction(1, 24000)
+            clip.mux(stream.encode(frame))
+        clip.mux(stream.encode(None))
+        if tone:
+            wave = np.sin((np.arange(int(48000 * frames / fps)) / 48000) ** 2 * 2000)
+            samples = av.AudioFrame.from_ndarray((wave * 12000).astype(np.int16)[None], "s16", "mono")
+            samples.sample_rate, samples.pts = 48000, 0
+            clip.mux(tone.encode(samples))
+            clip.mux(tone.encode(None))
     return str(path)
 
 
 def read(name, **options):
-    with ClipReader(name, **options) as source:
-        return [(number, frame.mean() / 20) for number, _, frame in source]
+    """Each frame's number, time and grey; and the reader."""
+    with ClipReader(str(name), **options) as source:
+        return [(number, round(t, 4), round(frame.mean() / 20)) for number, t, frame in source], source
 
 
-def cut_off(path):
-    make_clip(path)
-    return path.read_bytes()[:700]
+def packets(path, kind):
+    with av.open(str(path)) as clip:
+        return [(float(p.pts * p.time_base), bytes(p)) for p in clip.demux(clip.streams.best(kind)) if p.size]
 
 
 @pytest.fixture
 def clip(tmp_path):
-    return make_clip(tmp_path / "my clip ü.mp4")
+    return make_clip(tmp_path / "my clip: ü.mp4")
 
 
 def test_every_frame_in_order(clip):
-    frames = read(clip)
-    assert [number for number, _ in frames] == list(range(10))
-    assert [round(grey) for _, grey in frames] == list(range(10))
+    assert read(clip)[0] == [(n, round(n / 25, 4), n) for n in range(10)]
 
 
 def test_first_last_step(clip):
-    frames = read(clip, first=2, last=8, step=3)
-    assert [(number, round(grey)) for number, grey in frames] == [(2, 2), (5, 5), (8, 8)]
-    source = ClipReader(clip, first=2, last=8, step=3)
+    frames, source = read(clip, first=2, last=8, step=3)
+    assert frames == [(2, 0.08, 2), (5, 0.2, 5), (8, 0.32, 8)]
     assert len(source) == 3
     assert source.fps == pytest.approx(25 / 3)
 
 
-class Times:
-    """Stands in for a capture whose frames come at these seconds."""
-
-    def __init__(self, times, told):
-        self.times, self.told, self.at = times, told, -1
-
-    def grab(self):
-        self.at += 1
-        return self.at < len(self.times)
-
-    def retrieve(self):
-        return True, np.full((48, 64, 3), self.at, np.uint8)
-
-    def get(self, what):
-        return {cv2.CAP_PROP_FPS: 25, cv2.CAP_PROP_FRAME_COUNT: self.told}.get(what) or 1000 * self.times[self.at]
-
-    def release(self):
-        pass
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi", "a.gif"])
+def test_the_first_frame_is_the_same_with_and_without_seeking(tmp_path, name):
+    codec = {"avi": "mjpeg", "gif": "gif"}.get(name[2:], "libx264")
+    path = make_clip(tmp_path / name, frames=120, codec=codec, **({} if codec == "gif" else {"gop_size": 12}))
+    everything = read(path)[0]
+    assert len(everything) == 120
+    for first in (1, 11, 12, 13, 77, 119):
+        assert read(path, first=first)[0] == everything[first:]
+    assert read(path, first=120)[0] == []
 
 
-def times_of(monkeypatch, times, told=0, **options):
-    monkeypatch.setattr("pose.media.clips.open_capture", lambda _: Times(times, told))
-    with ClipReader("clip.mkv", **options) as source:
-        return [round(t, 3) for _, t, _ in source], source
+def test_each_frame_has_its_own_time(tmp_path):
+    times = [0, 0.033, 0.2, 0.24, 20.5]
+    frames, source = read(make_clip(tmp_path / "a.mkv", times=times, codec="libx264"))
+    assert [t for _, t, _ in frames] == times
+    assert source.notes == []
+
+
+def test_a_clock_that_does_not_start_at_0_or_jumps(tmp_path):
+    frames, _ = read(make_clip(tmp_path / "a.ts", times=[5, 5.04, 5.08, 999, 999.04], codec="libx264"))
+    assert [t for _, t, _ in frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+
+
+def test_a_file_without_times_goes_by_its_rate(tmp_path):
+    path = make_clip(tmp_path / "a.h264", codec="libx264", fps=10)
+    frames, source = read(path)
+    assert [number for number, _, _ in frames] == list(range(10))
+    assert [t for _, t, _ in frames] == pytest.approx([n / source.source_fps for n in range(10)], abs=0.001)
+    assert read(path, first=4)[0] == frames[4:]
+
+
+def turn_metadata(path, matrix):
+    """Write the (2, 2) matrix into the track header of an MP4 file."""
+    data, unity = path.read_bytes(), struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    (a, b), (c, d) = matrix
+    at = data.index(unity, data.index(b"tkhd"))
+    one = struct.pack(">9i", *(0x10000 * v for v in (a, b, 0, c, d, 0, 0, 0)), 0x40000000)
+    path.write_bytes(data[:at] + one + data[at + 36 :])
 
 
 @pytest.mark.parametrize(
-    ("told", "right"),
+    ("matrix", "upright"),
     [
-        ([0, 0.033, 0.2, 0.24], [0, 0.033, 0.2, 0.24]),  # a variable rate
-        ([1.4, 1.44, 1.5], [0, 0.04, 0.1]),  # MPEG-TS
-        ([0, 0, 0, 0], [0, 0.04, 0.08, 0.12]),  # a source that does not tell
-        ([0, 0.04, 9999, 9999.05], [0, 0.04, 0.08, 0.13]),  # a jump
-        ([5, 5.04, 0, 0.04], [0, 0.04, 0.08, 0.12]),  # and one back
+        (((0, 1), (-1, 0)), lambda p: cv2.rotate(p, cv2.ROTATE_90_CLOCKWISE)),
+        (((-1, 0), (0, -1)), lambda p: cv2.rotate(p, cv2.ROTATE_180)),
+        (((0, -1), (1, 0)), lambda p: cv2.rotate(p, cv2.ROTATE_90_COUNTERCLOCKWISE)),
+        (((-1, 0), (0, 1)), lambda p: cv2.flip(p, 1)),  # a mirror image, as of some front cameras
     ],
 )
-def test_when_frames_are_shown(monkeypatch, told, right):
-    assert times_of(monkeypatch, told)[0] == pytest.approx(right)
-    assert times_of(monkeypatch, told, first=1, step=2)[0] == pytest.approx(right[1::2])
-
-
-def test_a_clip_is_cut_off_if_it_ends_early_not_if_its_rate_varies(monkeypatch):
-    assert times_of(monkeypatch, [0, 0.04, 0.08], told=20)[1].is_cut_off
-    assert not times_of(monkeypatch, [0, 0.04, 0.76], told=20)[1].is_cut_off
-    assert not times_of(monkeypatch, [0, 0.04, 0.08], told=20, last=2)[1].is_cut_off
-
-
-def written(path, times):
-    """Which of the frames, grey 20·n at these seconds, an even clip of 25 a second shows."""
+def test_a_clip_is_read_as_players_turn_it(tmp_path, matrix, upright):
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24, :32] = 100
+    picture[24:, :32] = 200
+    path = tmp_path / "a.mp4"
     with clip_writer(path, 25) as sink:
-        for n, t in enumerate(times):
-            sink.write(np.full((48, 64, 3), 20 * n, np.uint8), t)
-    return [round(grey) for _, grey in read(str(path))]
-
-
-def test_an_even_clip_of_uneven_frames_lasts_as_long(tmp_path):
-    even = [n / 25 for n in range(12)]
-    assert written(tmp_path / "even.mp4", [t + 7 for t in even]) == list(range(12))
-    trembling = [t + (0.02 if n % 2 else 0) for n, t in enumerate(even)]
-    assert written(tmp_path / "trembling.mp4", trembling) == list(range(12))
-    gap = [0, 0.04, 0.08, 0.28, 0.32]
-    assert written(tmp_path / "gap.mp4", gap) == [0, 1, 2, 2, 2, 2, 3, 4]
-    dense = [n / 100 for n in range(12)]
-    assert written(tmp_path / "dense.mp4", dense) == [0, 1, 4, 8]
+        sink.write(picture, 0.0)
+    turn_metadata(path, matrix)
+    with ClipReader(str(path)) as source:
+        ((_, _, frame),) = source
+    assert frame.shape == upright(picture).shape
+    assert np.abs(frame.astype(int) - upright(picture)).mean() < 3
 
 
 def test_rotate(clip):
     for turn, shape in ((0, (48, 64)), (90, (64, 48)), (180, (48, 64)), (270, (64, 48))):
         with ClipReader(clip, rotate=turn) as source:
             assert next(iter(source))[2].shape[:2] == shape
+
+
+def test_what_is_see_through_lies_on_white(tmp_path):
+    with av.open(str(tmp_path / "a.mov"), "w") as clip:
+        stream = clip.add_stream("png", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgba"
+        layers = np.full((48, 64, 4), 255, np.uint8)
+        layers[:, :, :3] = 100
+        layers[:24, :, 3] = 0
+        clip.mux(stream.encode(av.VideoFrame.from_ndarray(layers, "rgba")))
+        clip.mux(stream.encode(None))
+    with ClipReader(str(tmp_path / "a.mov")) as source:
+        ((_, _, frame),) = source
+    assert (frame[:24] == 255).all()
+    assert (frame[24:] == 100).all()
+
+
+def test_ten_bits_and_hdr(tmp_path):
+    bt2020, pq = 9, 16
+    path = make_clip(tmp_path / "a.mp4", codec="libx265", pix_fmt="yuv420p10le", color_primaries=bt2020, color_trc=pq)
+    with ClipReader(path) as source, clip_writer(tmp_path / "b.mp4", source.fps, source=source) as sink:
+        for _, t, frame in source:
+            sink.write(frame, t)
+    assert [n for _, _, n in read(tmp_path / "b.mp4")[0]] == list(range(10))
+    with av.open(str(tmp_path / "b.mp4")) as clip:
+        context = clip.streams.video[0].codec_context
+        assert (context.color_primaries, context.color_trc, context.pix_fmt) == (bt2020, pq, "yuv420p")
+
+
+def test_colours_come_through(tmp_path):
+    """Through every codec, and from every matrix and range of colours that the source is tagged with."""
+    bgr = [(200, 60, 30), (40, 180, 60), (50, 40, 210), (120, 120, 120)]
+    picture = np.repeat(np.repeat(np.array(bgr, np.uint8).reshape(2, 2, 3), 32, 0), 32, 1)
+    for codec in CODECS:
+        path = tmp_path / f"a{CODECS[codec].suffix}"
+        with clip_writer(path, 25, codec) as sink:
+            for n in range(3):
+                sink.write(picture, n / 10)
+        for matrix in (1, 6) if codec == "h264" else (None,):
+            if matrix:
+                retag(path, tmp_path / "tagged.mp4", matrix)
+                copy(tmp_path / "tagged.mp4", path)
+            with ClipReader(str(path)) as source:
+                frame = next(iter(source))[2].astype(int)
+            for y, x in ((16, 16), (16, 48), (48, 16), (48, 48)):
+                assert np.abs(frame[y, x] - picture[y, x]).max() < 12, (codec, matrix)
+
+
+def retag(path, out, matrix):
+    """The same pictures in another matrix of colours."""
+    with av.open(str(path)) as source, av.open(str(out), "w") as clip:
+        stream = clip.add_stream("libx264", rate=25, options={"crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.colorspace = matrix
+        for frame in source.decode(video=0):
+            bgr = frame.to_ndarray(format="bgr24")
+            yuv = av.VideoFrame.from_ndarray(bgr, "bgr24").reformat(
+                format="yuv420p", dst_colorspace={1: 1, 6: 5}[matrix]
+            )
+            yuv.pts = frame.pts and round(frame.time * 25)
+            clip.mux(stream.encode(yuv))
+        clip.mux(stream.encode(None))
+
+
+def copy(name, out, codec="h264", **options):
+    with ClipReader(str(name), **options) as source, clip_writer(out, source.fps, codec, source) as sink:
+        for _, t, frame in source:
+            sink.write(frame, t)
+    return sink
+
+
+def test_a_pixel_keeps_its_form(tmp_path):
+    path = make_clip(tmp_path / "a.mp4", codec="libx264", sample_aspect_ratio=Fraction(2))
+    for rotate, aspect in ((0, 2), (90, Fraction(1, 2))):
+        copy(path, tmp_path / "b.mp4", rotate=rotate)
+        with av.open(str(tmp_path / "b.mp4")) as clip:
+            assert clip.streams.video[0].sample_aspect_ratio == aspect
+
+
+def test_damage_is_reported(tmp_path):
+    path = tmp_path / "a.mkv"
+    make_clip(path, frames=100, codec="mjpeg")
+    whole = path.read_bytes()
+    (_, packet) = packets(path, "video")[60]
+    path.write_bytes(whole[: len(whole) // 2])
+    frames, source = read(path)
+    assert 30 < len(frames) < 60
+    (note,) = source.notes
+    assert "of the 100 that its container reports: it may be cut off" in note
+    assert read(path, last=9)[1].notes == []
+    damaged, at = bytearray(whole), whole.index(packet)
+    damaged[at : at + len(packet)] = bytes(len(packet))
+    path.write_bytes(damaged)
+    frames, source = read(path)
+    assert len(frames) == 99
+    assert "has 1 damaged frames or packets" in source.notes[0]
 
 
 def test_leaving_early_ends_the_reader(clip):
@@ -134,7 +247,8 @@ def test_leaving_early_ends_the_reader(clip):
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b"Dear diary,\n" * 50), "not a clip"),
-        (lambda path: path.write_bytes(cut_off(path)), "not a clip"),
+        (lambda path: (make_clip(path), path.write_bytes(path.read_bytes()[:700])), "not a clip"),
+        (lambda path: make_sound(path), "has sound but no pictures"),
     ],
 )
 def test_what_is_no_clip(tmp_path, make, says):
@@ -144,48 +258,24 @@ def test_what_is_no_clip(tmp_path, make, says):
         ClipReader(str(path))
 
 
-@pytest.mark.parametrize(("fps", "size_wh"), [(30, (64, 48)), (29.97, (64, 48)), (23.976, (80, 60)), (7.5, (33, 21))])
-def test_what_is_written_has_the_same_frames_rate_and_size(tmp_path, fps, size_wh):
-    path = tmp_path / "out" / "clip ü.mp4"
-    with clip_writer(path, fps) as sink:
-        for n in range(12):
-            sink.write(np.full((size_wh[1], size_wh[0], 3), 20 * n, np.uint8), n / fps)
-    capture = cv2.VideoCapture(str(path))
-    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, abs=0.002)
-    frames = []
-    while (got := capture.read())[0]:
-        frames.append(got[1])
-    assert [round(frame.mean() / 20) for frame in frames] == list(range(12))
-    w, h = size_wh
-    assert frames[0].shape[:2] == (h + h % 2, w + w % 2)
-    assert [p.name for p in path.parent.iterdir()] == ["clip ü.mp4"]
+def make_sound(path):
+    with av.open(str(path), "w") as clip:
+        stream = clip.add_stream("aac", rate=48000, layout="mono")
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.int16), "s16", "mono")
+        samples.sample_rate = 48000
+        clip.mux(stream.encode(samples))
+        clip.mux(stream.encode(None))
 
 
-def test_an_error_leaves_no_clip_and_the_old_one_as_it_was(tmp_path):
-    path = tmp_path / "clip.mp4"
-    path.write_text("old")
-    with pytest.raises(ZeroDivisionError), clip_writer(path, 25) as sink:
-        sink.write(np.zeros((48, 64, 3), np.uint8), 0.0)
-        raise ZeroDivisionError
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_ctrl_c_leaves_a_clip_of_what_was_done(tmp_path):
-    path = tmp_path / "clip.mp4"
-    with pytest.raises(KeyboardInterrupt), clip_writer(path, 25) as sink:
-        for n in range(7):
-            sink.write(np.zeros((48, 64, 3), np.uint8), n / 25)
-        raise KeyboardInterrupt
-    assert [p.name for p in tmp_path.iterdir()] == ["clip-partial.mp4"]
-    assert len(read(str(tmp_path / "clip-partial.mp4"))) == 7
-
-
-@pytest.mark.parametrize("name", ["50%.mp4", "a%04d.mp4", "q?x.mp4"])
-def test_names_that_mean_something_elsewhere(tmp_path, name):
-    with clip_writer(tmp_path / name, 25) as sink:
-        sink.write(np.zeros((48, 64, 3), np.uint8), 0.0)
-    assert [p.name for p in tmp_path.iterdir()] == [name]
+def test_numbered_pictures_with_a_gap(tmp_path):
+    for number in (7, 8, 11, 12, 100):
+        cv2.imwrite(str(tmp_path / f"f-{number:03}.png"), grey(number % 10))
+    (tmp_path / "f-8.png").write_text("not of them")
+    frames, source = read(tmp_path / "f-%03d.png", last=10)
+    assert frames == [(0, 0.0, 7), (1, round(1 / 30, 4), 8), (4, round(4 / 30, 4), 1), (5, round(5 / 30, 4), 2)]
+    assert "lacks 89 of the numbers from 7 to 100" in source.notes[0]
+    with pytest.raises(PoseError, match="no picture"):
+        ClipReader(str(tmp_path / "g-%03d.png"))
 
 
 def test_a_number_that_no_camera_can_have():
@@ -193,84 +283,136 @@ def test_a_number_that_no_camera_can_have():
         ClipReader("99999999999999999999")
 
 
-def test_a_clip_that_did_not_arrive_whole_is_no_clip(tmp_path, monkeypatch):
-    """As on a full disk, of which OpenCV says nothing."""
+@pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "gif"])
+@pytest.mark.parametrize(("fps", "size_wh"), [(29.97, (64, 48)), (23.976, (33, 21)), (0.5, (64, 48)), (1000, (64, 48))])
+def test_what_is_written_has_the_same_frames_rate_and_size(tmp_path, codec, fps, size_wh):
+    path = tmp_path / "out" / f"clip ü{CODECS[codec].suffix}"
+    with clip_writer(path, fps, codec) as sink:
+        for n in range(12):
+            sink.write(grey(n, size_wh), n / fps)
+    frames, source = read(path)
+    assert [n for _, _, n in frames] == list(range(12))
+    assert [t for _, t, _ in frames] == pytest.approx([n / fps for n in range(12)], abs=0.001)
+    assert source.fps == pytest.approx(min(fps, 240) if codec == "av1" else fps, rel=0.001)
+    w, h = size_wh
+    assert (source.stream.width, source.stream.height) == (w + w % 2, h + h % 2)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("codec", ["h264", "mp4v", "vp9", "mjpg"])
+def test_a_variable_rate_stays_so(tmp_path, codec):
+    times = [0, 0.04, 0.05, 0.3, 5, 5.04]
+    copy(
+        make_clip(tmp_path / "a.mkv", times=times, codec="libx264"), out := tmp_path / f"b{CODECS[codec].suffix}", codec
+    )
+    assert read(out)[0] == [(n, t, n) for n, t in enumerate(times)]
+
+
+def test_a_gif_is_small_and_plays_at_its_speed(tmp_path):
+    with clip_writer(tmp_path / "a.gif", 60, "gif") as sink:
+        for n in range(13):
+            sink.write(grey(n, (960, 480)), n / 60)
+    frames, source = read(tmp_path / "a.gif")
+    assert [n for _, _, n in frames] == [0, 4, 8, 12]
+    assert [t for _, t, _ in frames] == pytest.approx([0, 0.07, 0.13, 0.2])
+    assert (source.stream.width, source.stream.height) == (480, 240)
+
+
+def test_h264_plays_everywhere(clip, tmp_path):
+    copy(clip, tmp_path / "b.mp4")
+    data = (tmp_path / "b.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # so that a browser shows it before it has all
+    with av.open(str(tmp_path / "b.mp4")) as result:
+        assert result.streams.video[0].codec_context.pix_fmt == "yuv420p"
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "codec", "kept"),
+    [
+        ("a.mp4", "aac", "h264", True),
+        ("a.mkv", "libopus", "vp9", True),
+        ("a.mkv", "libmp3lame", "mp4v", True),
+        ("a.ts", "aac", "h264", True),
+        ("a.avi", "pcm_s16le", "h264", False),
+        ("a.mp4", "aac", "av1", False),
+    ],
+)
+def test_the_sound_is_kept_in_step(tmp_path, name, sound, codec, kept):
+    path = make_clip(tmp_path / name, frames=50, codec="mjpeg" if name == "a.avi" else "libx264", sound=sound)
+    for first, last in ((0, -1), (20, 40)):
+        out = tmp_path / f"{first}{CODECS[codec].suffix}"
+        assert copy(path, out, codec, first=first, last=last).notes == []
+        here, there = packets(out, "audio"), packets(path, "audio")
+        (out_start, *_), start = times_of(out), times_of(path)[first]
+        if kept:  # bit for bit; the headers that MPEG-TS has before AAC go
+            data = [data[7 if name == "a.ts" else 0 :] for _, data in there]
+            at = data.index(here[0][1])
+            assert data[at : at + len(here)] == [data for _, data in here]
+            assert len(here) == len(there) or first
+            late = [t - out_start - (there[at + n][0] - start) for n, (t, _) in enumerate(here)]
+            assert np.abs(late).max() < 0.002
+        assert here[-1][0] - here[0][0] == pytest.approx(2 if last < 0 else 21 / 25, abs=0.06)
+
+
+def times_of(path):
+    return sorted(t for t, _ in packets(path, "video"))
+
+
+def test_sound_that_cannot_be_kept_leaves_a_silent_clip_and_a_note(tmp_path, monkeypatch):
+    path = make_clip(tmp_path / "a.mp4", codec="libx264", sound="aac")
+    monkeypatch.setitem(CODECS, "h264", CODECS["h264"]._replace(sounds=("opus",), sound_encoder="no_such_codec"))
+    (note,) = copy(path, tmp_path / "b.mp4").notes
+    assert note.startswith(f"The sound of {path} could not be kept (")
+    assert len(read(tmp_path / "b.mp4")[0]) == 10
+    assert packets(tmp_path / "b.mp4", "video")
+
+
+def test_an_error_leaves_no_clip_and_the_old_one_as_it_was(tmp_path):
     path = tmp_path / "clip.mp4"
-
-    class FullDisk:
-        def __init__(self, name, *_):
-            self.name = name
-
-        def isOpened(self):
-            return True
-
-        def write(self, frame):
-            pass
-
-        def release(self):
-            Path(self.name).write_bytes(b"half")
-
-    monkeypatch.setattr(cv2, "VideoWriter", FullDisk)
-    with pytest.raises(PoseError, match="disk full"), clip_writer(path, 25) as sink:
-        sink.write(np.zeros((48, 64, 3), np.uint8), 0.0)
-    assert list(tmp_path.iterdir()) == []
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), clip_writer(path, 25) as sink:
+        sink.write(grey(0), 0.0)
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_opencv_cannot_write_is_one_sentence(tmp_path):
-    path = tmp_path / "clip.mp4"
-    with pytest.raises(PoseError, match="cannot write"), clip_writer(path, -1) as sink:
+@pytest.mark.parametrize("codec", CODECS)
+def test_ctrl_c_leaves_a_clip_of_what_was_done(tmp_path, codec):
+    path = tmp_path / f"clip{CODECS[codec].suffix}"
+    with pytest.raises(KeyboardInterrupt), clip_writer(path, 10, codec) as sink:
+        for n in range(7):
+            sink.write(grey(n), n / 10)
+        raise KeyboardInterrupt
+    assert [p.stem for p in tmp_path.iterdir()] == ["clip-partial"]
+    assert len(read(tmp_path / f"clip-partial{path.suffix}")[0]) == 7
+
+
+@pytest.mark.parametrize("name", ["50%.mp4", "a%04d.mp4", "q?x.mp4", "a:b.mp4", "é.mp4", "x\udcff.mp4", "n\n.mp4"])
+def test_any_name(tmp_path, name):
+    with clip_writer(tmp_path / name, 25) as sink:
+        sink.write(grey(3), 0.0)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert read(tmp_path / name)[0] == [(0, 0.0, 3)]
+
+
+def test_what_cannot_be_written_is_one_sentence(tmp_path):
+    with pytest.raises(PoseError, match=r"Cannot write .*20000x"), clip_writer(tmp_path / "clip.mp4", 25) as sink:
         for _ in range(100):
-            sink.write(np.zeros((48, 64, 3), np.uint8), 0.0)
+            sink.write(np.zeros((2, 20000, 3), np.uint8), 0.0)
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == 1
 
 
 @pytest.mark.parametrize(
-    ("fps", "step", "looks_at_every"), [(30, 1, 2), (25, 1, 2), (60, 1, 4), (240, 1, 4), (30, 3, 1)]
+    ("fps", "step", "inference_every"), [(30, 1, 2), (25, 1, 2), (60, 1, 4), (240, 1, 4), (30, 3, 1)]
 )
-def test_about_15_looks_a_second(tmp_path, fps, step, looks_at_every):
-    assert ClipReader(make_clip(tmp_path / "clip.mp4", fps=fps), step=step).network_step == looks_at_every
+def test_about_15_inferences_a_second(tmp_path, fps, step, inference_every):
+    assert ClipReader(make_clip(tmp_path / "clip.mp4", fps=fps), step=step).network_step == inference_every
 
 
-def test_a_codec_that_this_opencv_lacks(monkeypatch):
-    check_codec("mp4v")
-    monkeypatch.setattr("pose.media.clips.CODECS", {"none": (".mp4", "NONE")})
+def test_a_codec_that_this_ffmpeg_lacks(monkeypatch):
+    check_codec("h264")
+    monkeypatch.setitem(CODECS, "none", CODECS["h264"]._replace(encoder="none"))
     with pytest.raises(PoseError, match="cannot write none"):
         check_codec("none")
-
-
-def test_sound_takes_ffmpeg_and_a_file(clip, monkeypatch):
-    monkeypatch.setattr("shutil.which", lambda name: "/somewhere/ffmpeg")
-    check_sound(clip)
-    with pytest.raises(PoseError, match="not a file"):
-        check_sound("0")
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(PoseError, match="ffmpeg"):
-        check_sound(clip)
-
-
-def test_sound_that_ffmpeg_cannot_add_is_one_sentence_and_leaves_nothing(clip, tmp_path, monkeypatch):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    (folder / "ffmpeg").write_text("#!/bin/sh\necho no such codec >&2\nexit 1\n")
-    (folder / "ffmpeg").chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-    out = tmp_path / "out" / "clip.mp4"
-    with (
-        pytest.raises(PoseError, match="no such codec"),
-        ClipReader(clip) as source,
-        clip_writer(out, 25, sound_of=source) as sink,
-    ):
-        for _, t, frame in source:
-            sink.write(frame, t)
-    assert list(out.parent.iterdir()) == []
-
-
-def test_the_stopwatch_says_where_the_time_went():
-    clock = Stopwatch()
-    with clock("working"):
-        time.sleep(0.05)
-    assert list(clock.waiting(iter("ab"), "waiting")) == ["a", "b"]
-    assert clock.seconds["working"] >= 0.05
-    assert clock.seconds["waiting"] < 0.05
-    assert re.fullmatch(r"2 frames, \d\.\d s, \d+ a second \(working \d+ %, .*waiting \d+ %\)", clock.report(2))

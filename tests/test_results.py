@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -68,6 +71,33 @@ def test_a_folder_of_json_is_replaced_whole(tmp_path):
                 write(number, "{}")
     assert sorted(p.name for p in folder.iterdir()) == [f"walk_{n:012}_keypoints.json" for n in range(2)]
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_with_something_else_in_it_is_not_replaced(tmp_path):
+    folder = tmp_path / "walk_json"
+    folder.mkdir()
+    (folder / "walk_000000000000_keypoints.json").write_text("{}")
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(PoseError, match=r"walk_json holds thesis.txt, .*move it away"), results.clip_json(folder):
+        pass
+    assert len(list(folder.iterdir())) == 2
+    (tmp_path / "run_json").write_text("years of work")
+    with pytest.raises(PoseError, match="run_json is a file"), results.clip_json(tmp_path / "run_json"):
+        pass
+    assert (tmp_path / "run_json").read_text() == "years of work"
+
+
+def test_what_a_killed_run_left_goes_and_what_another_writes_stays(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    path = tmp_path / "walk.mp4"
+    others = results.hidden(tmp_path / "run.mp4", ended.pid)
+    parts = [results.hidden(path, process) for process in (ended.pid, os.getpid(), os.getppid())]
+    for part in [others, *parts]:
+        part.write_text("half")
+    results.hidden(tmp_path / "walk_json", ended.pid).mkdir()
+    results.remove_leftovers([path, tmp_path / "walk_json"])
+    assert sorted(tmp_path.iterdir()) == sorted([others, *parts[1:]])
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):

@@ -171,6 +171,19 @@ def comes_and_goes(number):
     return (np.stack([a, b]), [0, 1]) if number >= 4 else (a[None], [0])
 
 
+def test_a_gap_too_long_to_interpolate_shows_nobody():
+    frames, _ = inferences(lambda n: (pose_at(10 * n)[None], [7]), step=14, count=29)
+    assert [len(people) for *_, people, _ in frames] == [1] * 29
+    frames, _ = inferences(lambda n: (pose_at(10 * n)[None], [7]), step=16, count=33)
+    assert [number for number, _, _, people, _ in frames if len(people)] == [0, 16, 32]
+    assert all(len(people) == len(ids) for *_, people, ids in frames)
+
+
+def test_who_is_known_by_another_number_after_a_gap_does_not_stand_still_beside_themselves():
+    frames, _ = inferences(lambda n: (pose_at(10 * n)[None], [n]), step=14, count=15)
+    assert [number for number, _, _, people, _ in frames if len(people)] == [*range(7), *range(8, 15)]
+
+
 def test_who_only_one_of_two_inferences_sees_is_there_up_to_the_middle():
     frames, _ = inferences(comes_and_goes, step=4, count=9)
     assert [len(people) for *_, people, _ in frames] == [1, 1, 2, 2, 2, 2, 2, 2, 2]

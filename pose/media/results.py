@@ -6,8 +6,10 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -46,7 +48,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     With Ctrl-C what was done is kept, as NAME-partial or, where that is taken, NAME-partial2 and so on. PoseError where
     it cannot be written.
     """
-    part = path.with_name(f".{os.getpid()}-{path.name}".replace("%", "_"))  # % is OpenCV's for numbered pictures
+    part = hidden(path, os.getpid())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -61,6 +63,34 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # the folder may be gone or read-only by now: said above
             remove(part)
+
+
+def hidden(path: Path, process: int | str) -> Path:
+    """Where a process writes what will be `path`: a short name of plain letters, that every library can open."""
+    suffix = path.suffix if len(path.suffix) <= len(".webm") else ""
+    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}-{process}{suffix}")
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove what runs that were killed have left of these results."""
+    for path in paths:
+        for part in path.parent.glob(hidden(path, "*").name):
+            number = part.stem.rpartition("-")[2]
+            if number.isdecimal() and not is_running(int(number)):
+                with contextlib.suppress(OSError):  # on Windows, of one that is running
+                    remove(part)
+
+
+def is_running(process: int) -> bool:
+    try:
+        if os.name == "posix":  # elsewhere the signal 0 would end it
+            os.kill(process, 0)
+            return True
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        pass
+    return False
 
 
 def partial_name(path: Path) -> Path:
@@ -101,6 +131,11 @@ def save_text(path: Path, text: str) -> None:
 def clip_json(folder: Path) -> Iterator[Callable[[int, str], None]]:
     """A function of (frame number, JSON) that fills `folder`, which appears when complete, named after the clip."""
     stem = folder.name.removesuffix("_json")
+    ours = re.compile(re.escape(stem) + r"_\d{12}_keypoints\.json").fullmatch
+    foreign = sorted(path.name for path in folder.glob("*") if not ours(path.name))
+    if foreign or folder.is_file():
+        what = f"holds {foreign[0]}, which is not OpenPose JSON of this clip" if foreign else "is a file"
+        raise PoseError(f"{folder} {what} and would be deleted; move it away", "output_dir")
     with atomic_write(folder) as part:
         part.mkdir()
 

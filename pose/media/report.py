@@ -1,0 +1,92 @@
+"""What a clip's work says: a progress bar on the way, and at the end who was seen and where the results are."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .reader import ClipReader
+
+MOST_LISTED = 6  # people whose seconds are told
+
+
+def progress(source: ClipReader, quiet: bool = False) -> Iterable[tuple[int, float, np.ndarray]]:
+    """The source with a progress bar where somebody watches: frames, rate, time left."""
+    if quiet or not sys.stderr or not sys.stderr.isatty():
+        return source
+    from tqdm import tqdm  # takes longer to import than all of this package
+
+    return tqdm(source, total=len(source) or None, unit=" frames")
+
+
+class Stopwatch:
+    """Where the time goes: seconds by name."""
+
+    def __init__(self) -> None:
+        self.seconds: Any = Counter()
+        self.start = time.perf_counter()
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+    def waiting(self, items: Iterable, name: str) -> Iterator:
+        """The items; the wait for each counts under the name."""
+        iterator = iter(items)
+        while True:
+            with self(name):
+                item = next(iterator, self)
+            if item is self:
+                return
+            yield item
+
+    @property
+    def total(self) -> float:
+        return time.perf_counter() - self.start
+
+    def report(self) -> str:
+        total = self.total
+        self.seconds["the rest"] = total - self.seconds.total()  # mostly the codec, which lags behind
+        parts = ", ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in self.seconds.most_common())
+        return f"Time: {parts}"
+
+
+class Summary:
+    """Who was seen in a clip, and for how long."""
+
+    def __init__(self) -> None:
+        self.frames, self.first_t, self.t = 0, 0.0, 0.0
+        self.most = 0  # people in one frame
+        self.seen: Counter[int] = Counter()  # frames, by identity
+
+    def add(self, t: float, people: np.ndarray, ids: list[int] | None) -> None:
+        self.first_t = self.first_t if self.frames else t
+        self.frames, self.t, self.most = self.frames + 1, t, max(self.most, len(people))
+        self.seen.update(ids or [])
+
+    def report(self, name: str, clock: Stopwatch, paths: dict[str, str]) -> str:
+        """Lines for a person: how many people, for how long each, how fast, and where the results are."""
+        seconds = (self.t - self.first_t) * self.frames / max(1, self.frames - 1)
+        people = [f"{seconds * frames / self.frames:.1f}" for _, frames in self.seen.most_common()]
+        if self.seen:
+            more = f" and {len(people) - MOST_LISTED} for less" if len(people) > MOST_LISTED else ""
+            who = f"{count(len(people))}, seen for {', '.join(people[:MOST_LISTED])} s{more}"
+        else:
+            who = f"up to {count(self.most)} in a frame" if self.most else "nobody seen"
+        speed = f"{clock.total:.1f} s of work, {self.frames / clock.total:.0f} frames a second"
+        where = [f"  {kind:6} {path}" for kind, path in paths.items()]
+        return "\n".join([f"{name}: {self.frames} frames ({seconds:.1f} s), {who}; {speed}", *where])
+
+
+def count(people: int) -> str:
+    return f"{people} {'person' if people == 1 else 'people'}"
