@@ -199,7 +199,7 @@ CHOICES: dict[str, tuple[dict, tuple]] = {
     "landmarks not refined by heatmaps": ({}, (blazepose, "MIN_PEAK", 2.0)),
     "others in the crop not masked": ({}, (topdown, "overlap", lambda *_: False)),
     "the last pass counts": ({}, (topdown, "is_better", lambda *_: True)),
-    "dark pictures as they are": ({}, (blazepose, "brighten", lambda picture, *_: picture)),
+    "dark pictures and people as they are": ({}, (blazepose, "brighten", lambda picture, *_: picture)),
 }
 
 

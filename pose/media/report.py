@@ -85,7 +85,8 @@ class Summary:
             who = f"up to {count(self.most)} in a frame" if self.most else "nobody seen"
         speed = f"{clock.total:.1f} s of work, {self.frames / clock.total:.0f} frames a second"
         where = [f"  {kind:6} {path}" for kind, path in paths.items()]
-        return "\n".join([f"{name}: {self.frames} frames ({seconds:.1f} s), {who}; {speed}", *where])
+        frames = f"{self.frames} {'frame' if self.frames == 1 else 'frames'}"
+        return "\n".join([f"{name}: {frames} ({seconds:.1f} s), {who}; {speed}", *where])
 
 
 def count(people: int) -> str:
