@@ -149,7 +149,8 @@ def process_clip(
                     if is_live(name):  # it has no other end
                         break
                     raise KeyboardInterrupt
-            cli.signals.check()
+            if not source.ended:
+                cli.signals.check()
             if not source.frames_read:
                 raise PoseError(f"{name} holds no frame to read; check --video_file and --frame_first")
             if plot:

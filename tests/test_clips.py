@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pose import PoseError
-from pose.media.reader import ClipReader
+from pose.media.reader import ClipReader, Video
 from pose.media.writer import CODECS, check_codec, clip_writer
 
 
@@ -78,6 +78,24 @@ def test_the_first_frame_is_the_same_with_and_without_seeking(tmp_path, name):
     for first in (1, 11, 12, 13, 77, 119):
         assert read(path, first=first)[0] == everything[first:]
     assert read(path, first=120)[0] == []
+
+
+def test_where_seeking_lands_too_late_it_is_done_frame_by_frame(tmp_path, monkeypatch):
+    path, seek = make_clip(tmp_path / "a.mkv", frames=60, codec="libx264", gop_size=6), Video.seek
+
+    def too_late(self, first):
+        target = seek(self, first)
+        self.container.seek(2_000_000)
+        return target
+
+    monkeypatch.setattr(Video, "seek", too_late)
+    assert [number for number, _, _ in read(path, first=9)[0]] == list(range(9, 60))
+
+
+def test_a_relative_path_with_a_colon_is_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_clip("file:data:b.mp4")
+    assert len(read("data:b.mp4")[0]) == 10
 
 
 def test_each_frame_has_its_own_time(tmp_path):
@@ -155,7 +173,9 @@ def test_what_is_see_through_lies_on_white(tmp_path):
 
 def test_ten_bits_and_hdr(tmp_path):
     bt2020, pq = 9, 16
-    path = make_clip(tmp_path / "a.mp4", codec="libx265", pix_fmt="yuv420p10le", color_primaries=bt2020, color_trc=pq)
+    path = make_clip(
+        tmp_path / "a.mp4", codec="libx265", pix_fmt="yuv420p10le", color_primaries=bt2020, color_trc=pq, colorspace=9
+    )
     with ClipReader(path) as source, clip_writer(tmp_path / "b.mp4", source.fps, source=source) as sink:
         for _, t, frame in source:
             sink.write(frame, t)
@@ -163,6 +183,7 @@ def test_ten_bits_and_hdr(tmp_path):
     with av.open(str(tmp_path / "b.mp4")) as clip:
         context = clip.streams.video[0].codec_context
         assert (context.color_primaries, context.color_trc, context.pix_fmt) == (bt2020, pq, "yuv420p")
+        assert context.colorspace == 6  # BT.601's matrix, with which it was written
 
 
 def test_colours_come_through(tmp_path):
