@@ -5,13 +5,14 @@
                                                   └──media/results.py──▶ OpenPose JSON
 
 So OpenPose's networks go. With the two in the box, topdown.py takes decode.py's candidates, and blazepose.py crops each
-one and estimates the keypoints. estimate.py is where a program begins: PoseEstimator for photos, VideoPoseEstimator for
-clips. skeletons.py holds keypoints and limbs, poses.py the geometry of poses. networks/ knows which networks there are,
-where they run, and how OpenPose's files are read. media/ reads photos and clips and writes results. plot.py makes
-pictures of a clip's motion, window.py shows pictures, and cli.py is what both commands share. mobilenet/ and blazepose/
-hold the networks in the box, where they come from and the recipes that made them.
+one and estimates the keypoints; crop_tracking.py goes on from a clip's frame to the next. estimate.py is where a
+program begins: PoseEstimator for photos, VideoPoseEstimator for clips; checks.py says what they accept. skeletons.py
+holds keypoints and limbs, poses.py the geometry of poses. networks/ knows which networks there are, where they run, and
+how OpenPose's files are read. media/ reads photos and clips and writes results. plot.py makes pictures of a clip's
+motion, window.py shows pictures, and cli.py is what both commands share. mobilenet/ and blazepose/ hold the networks in
+the box, where they come from and the recipes that made them.
 
-The data, said once:
+The data:
 
 people    float32 (N, K, 3): x, y in pixels of the source picture (the centre of its top-left pixel is 0, 0)
           and a score in [0, 1]. Score 0 means "not found", and then x = y = 0. Ask the score, never the

@@ -1,8 +1,8 @@
 """A person's crop to keypoints: BlazePose's landmark network, which MediaPipe Pose calls "full".
 
-    pose ──crop_around──▶ Crop ──cut──▶ 256×256 ──network──▶ landmarks and heatmaps ──place──▶ Placement
-                            ▲                                                                      │
-                            └──────────────── next crop: the same person, better ──────────────────┘
+    pose ──crop_around──▶ Crop ──extract──▶ 256×256 ──network──▶ landmarks and heatmaps ──▶ PersonEstimate
+                            ▲                                                                    │
+                            └──────────────── next crop: the same person, better ────────────────┘
 
 A crop is a square around a person, turned so that they stand upright in it. Numbers and rules are MediaPipe's
 (pose_landmark graphs, refine_landmarks_from_heatmap) where no other source is named.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ HEAD_TOP = 1.7  # from the neck to the head: so many times the way from neck to 
 HEAD_BACK = 0.8  # and so many times that from the nose to there
 UPPER_NECK = 0.45  # the neck, of the way from COCO's neck to the ears' middle
 CHEST = 0.45  # of the way from the neck to the hips' middle
-BODY_WIDTH = 0.09  # thickness of a limb that is painted over, in sizes of the person
+BODY_WIDTH = 0.09  # thickness of a limb that is masked, in sizes of the person
 HEAD_RADIUS = 0.8  # in such thicknesses
 MAX_THICKNESS, GREY = 255, (128, 128, 128)
 NOSE, EARS = 0, [7, 8]  # landmarks; those of the face come before the ears
@@ -77,8 +78,8 @@ class Crop:
         turn = scale * np.array([[-y, x], [-x, -y]])
         return np.column_stack([turn, (SIDE - 1) / 2 - turn @ self.centre])
 
-    def cut(self, picture: np.ndarray) -> np.ndarray:
-        """The network's input picture, (256, 256, 3) uint8; beyond the picture its border is repeated."""
+    def extract(self, picture: np.ndarray) -> np.ndarray:
+        """The crop as an image (256, 256, 3) uint8 for the network; beyond the picture its border is repeated."""
         matrix, shrink = self.matrix, int(self.half_side // (SIDE / 2))
         if shrink > 1:  # warpAffine takes single pixels: average before
             (x0, y0), (x1, y1) = self.box(picture)
@@ -114,17 +115,21 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Placement:
-    """What the network says of a crop."""
+class PersonEstimate:
+    """A person in a crop, as the network estimates them."""
 
-    pose: np.ndarray  # (18, 3) float32, COCO; keypoints outside the picture score 0 and have their place there
+    pose: np.ndarray  # (18, 3) float32, COCO; keypoints outside the picture score 0 and keep x, y
     presence: float  # is there a person, 0 to 1
-    sharpness: float  # mean peak of the heatmaps at the keypoints inside the picture, 0 to 1
+    confidence: float  # mean peak of the heatmaps at the keypoints inside the picture, 0 to 1
     next_crop: Crop
 
 
+Inference = tuple[np.ndarray, np.ndarray, np.ndarray, float]  # landmarks (39, 3), the same refined (39, 2), peaks (39,)
+# of their heatmaps, and presence
+
+
 class LandmarkNetwork:
-    """Call it with a picture and a crop of it; it answers with a Placement."""
+    """Call it with a picture and a crop of it for a PersonEstimate."""
 
     def __init__(self, forward: Callable[[np.ndarray], list[np.ndarray]]) -> None:
         """forward: takes the network's input (1, 3, 256, 256) to its OUTPUTS."""
@@ -134,7 +139,7 @@ class LandmarkNetwork:
     def load(cls, device: Device) -> LandmarkNetwork:
         net = device.load(BLAZEPOSE, PACKAGE)
 
-        def forward(blob: np.ndarray) -> list[np.ndarray]:
+        def forward(blob: np.ndarray) -> Any:
             net.setInput(blob)
             return net.forward(OUTPUTS)
 
@@ -145,64 +150,70 @@ class LandmarkNetwork:
         picture: np.ndarray,
         crop: Crop,
         mirrored: bool = False,
-        hidden: Sequence[np.ndarray] = (),
+        masked: Sequence[np.ndarray] = (),
         exposed: bool = False,
-    ) -> Placement:
-        """mirrored: averaged with what the network says of the mirrored crop; hidden: poses of people to paint over.
+    ) -> PersonEstimate:
+        """mirrored: averaged with the mirrored crop's result; masked: poses (18, 3) of other people to cover.
 
         exposed: for the trunk, as the face of who stands against the light is too dark in a crop that is bright.
         """
-        cut = brighten(crop.cut(picture))
+        image = brighten(crop.extract(picture))
         if exposed:
-            cut = brighten(cut, TRUNK_PART, TRUNK_SHARE)
-        for pose in hidden:
-            paint_over(cut, pose, crop)
-        landmarks, sharp, peaks, presence = self.infer(cut)
+            image = brighten(image, TRUNK_PART, TRUNK_SHARE)
+        for pose in masked:
+            mask_person(image, pose, crop)
+        landmarks, refined, peaks, presence = self.infer(image)
         if mirrored:
-            other = self.infer(np.ascontiguousarray(cut[:, ::-1]))
-            for xy in other[:2]:
-                xy[:, 0] = SIDE - 1 - xy[:, 0]
-            others = [values[MIRRORED] for values in other[:3]]
-            if np.linalg.norm(others[1] - sharp, axis=1)[LANDMARK_OF].mean() < AGREE * SIDE:
-                landmarks, sharp, peaks = ((a + b) / 2 for a, b in zip((landmarks, sharp, peaks), others, strict=True))
-            elif others[2][LANDMARK_OF].mean() > peaks[LANDMARK_OF].mean():  # one took front for back
-                (landmarks, sharp, peaks), presence = others, other[3]
-        xy = crop.to_picture(sharp)
-        inside = ((xy >= 0) & (xy <= np.subtract(picture.shape[1::-1], 1))).all(axis=1)
-        seen = inside[LANDMARK_OF]
-        sharpness = float(peaks[LANDMARK_OF][seen].mean()) if seen.any() else 0.0
+            landmarks, refined, peaks, presence = merge_mirrored(
+                (landmarks, refined, peaks, presence), self.infer(np.ascontiguousarray(image[:, ::-1]))
+            )
+        xy = crop.to_picture(refined)
+        inside = np.all((xy >= 0) & (xy <= np.subtract(picture.shape[1::-1], 1)), axis=1)
+        visible = inside[LANDMARK_OF]
+        confidence = float(peaks[LANDMARK_OF][visible].mean()) if visible.any() else 0.0
         scores = peaks * inside
         if landmarks[NOSE, 2] - landmarks[EARS, 2].mean() > FACE_AWAY * SIDE / (2 * CROP_MARGIN):
-            scores[: EARS[0]] = 0  # the head is seen from behind: nose and eyes are not
-        return Placement(coco_pose(xy, scores), presence, sharpness, crop_after(crop.to_picture(landmarks[:, :2])))
+            scores[: EARS[0]] = 0  # nose and eyes of a head seen from behind
+        next_crop = next_crop_of(crop.to_picture(landmarks[:, :2]))
+        return PersonEstimate(coco_pose(xy, scores), presence, confidence, next_crop)
 
-    def infer(self, cut: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-        """Landmarks (39, 3), the same sharpened (39, 2), peaks (39,) of their heatmaps, presence."""
-        landmarks, presence, heatmaps, _ = self.forward(cv2.dnn.blobFromImage(cut, 1 / 255, swapRB=True))
+    def infer(self, image: np.ndarray) -> Inference:
+        landmarks, presence, heatmaps, _ = self.forward(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True))
         xyz = landmarks.reshape(LANDMARKS, 5)[:, :3].copy()
-        return xyz, *sharpen(xyz[:, :2], heatmaps[0]), float(presence[0, 0])
+        return xyz, *refine_by_heatmaps(xyz[:, :2], heatmaps[0]), float(presence[0, 0])
 
 
-def paint_over(cut: np.ndarray, pose: np.ndarray, crop: Crop) -> None:
-    """Cover the body of a COCO pose (18, 3) in a crop's input picture, so that the network sees who is beside it."""
+def merge_mirrored(one: Inference, mirrored: Inference) -> Inference:
+    """The average of the inferences of a crop and of its mirror image, or the more confident where they disagree."""
+    for xy in mirrored[:2]:
+        xy[:, 0] = SIDE - 1 - xy[:, 0]
+    landmarks, refined, peaks = (values[MIRRORED] for values in mirrored[:3])
+    if np.linalg.norm(refined - one[1], axis=1)[LANDMARK_OF].mean() < AGREE * SIDE:
+        return (landmarks + one[0]) / 2, (refined + one[1]) / 2, (peaks + one[2]) / 2, one[3]
+    if peaks[LANDMARK_OF].mean() > one[2][LANDMARK_OF].mean():  # one of them took front for back
+        return landmarks, refined, peaks, mirrored[3]
+    return one
+
+
+def mask_person(image: np.ndarray, pose: np.ndarray, crop: Crop) -> None:
+    """Cover the body of a COCO pose (18, 3) in a crop's image, so that the network sees who is beside it."""
     points, found = np.rint(crop.to_input(pose[:, :2])).astype(int), pose[:, 2] > 0
     width = BODY_WIDTH * size(pose) * SIDE / (2 * crop.half_side)
     thickness = max(1, min(round(width), MAX_THICKNESS))
     for limb in COCO.drawn_limbs:
         if found[limb.start] and found[limb.end]:
-            cv2.line(cut, points[limb.start].tolist(), points[limb.end].tolist(), GREY, thickness)
+            cv2.line(image, points[limb.start].tolist(), points[limb.end].tolist(), GREY, thickness)
     trunk = SHOULDERS + HIPS[::-1]
     if found[trunk].all():
-        cv2.fillConvexPoly(cut, points[trunk], GREY)
+        cv2.fillConvexPoly(image, points[trunk], GREY)
     head = [k for k in HEAD if found[k]]
     if head:
-        cv2.circle(
-            cut, np.rint(points[head].mean(axis=0)).astype(int).tolist(), round(HEAD_RADIUS * width), GREY, cv2.FILLED
-        )
+        centre = np.rint(points[head].mean(axis=0)).astype(int).tolist()
+        cv2.circle(image, centre, round(HEAD_RADIUS * width), GREY, cv2.FILLED)
 
 
-def sharpen(landmarks: np.ndarray, heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks (39, 2) moved to the mean of their heatmaps (39, 64, 64) around them, and the peaks there (39,).
+def refine_by_heatmaps(landmarks: np.ndarray, heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks (39, 2) refined to the mean of their heatmaps (39, 64, 64) around them, and the peaks there (39,).
 
     Where the peak is below MIN_PEAK the landmark stays. Peaks are between 0 and 1, the heatmaps before the sigmoid.
     """
@@ -214,8 +225,8 @@ def sharpen(landmarks: np.ndarray, heatmaps: np.ndarray) -> tuple[np.ndarray, np
     total = np.maximum(weights.sum(axis=(1, 2)), 1e-9)
     mean = np.stack([(weights * x[:, None]).sum(axis=(1, 2)), (weights * y[:, :, None]).sum(axis=(1, 2))], axis=1)
     peaks = weights.max(axis=(1, 2))
-    sharp = STRIDE * mean / total[:, None] + CELL_CENTRE
-    return np.where(peaks[:, None] >= MIN_PEAK, sharp, landmarks), peaks
+    refined = STRIDE * mean / total[:, None] + CELL_CENTRE
+    return np.where(peaks[:, None] >= MIN_PEAK, refined, landmarks), peaks
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:
@@ -242,19 +253,19 @@ def mpi_pose(pose: np.ndarray) -> np.ndarray:
     return np.array([worked_out.get(name, of.get(name)) for name in MPI.keypoints], np.float32)
 
 
-def crop_after(landmarks: np.ndarray) -> Crop:
+def next_crop_of(landmarks: np.ndarray) -> Crop:
     """The crop of a person whose landmarks (39, 2) in the picture are known."""
-    return crop_of(landmarks[CENTRE], CROP_MARGIN * np.linalg.norm(landmarks[RIM] - landmarks[CENTRE]),
-                   landmarks[RIM] - landmarks[CENTRE])  # fmt: skip
+    up = landmarks[RIM] - landmarks[CENTRE]
+    return make_crop(landmarks[CENTRE], CROP_MARGIN * float(np.linalg.norm(up)), up)
 
 
-def crop_of(centre: np.ndarray, half_side: float, up: np.ndarray) -> Crop:
+def make_crop(centre: np.ndarray, half_side: float, up: np.ndarray) -> Crop:
     length = np.linalg.norm(up)
     return Crop(centre, max(MIN_HALF_SIDE, float(half_side)), up / length if length > 1e-6 else np.array([0.0, -1.0]))
 
 
 def crop_around(pose: np.ndarray) -> Crop:
-    """The crop of a person of whom a COCO pose (18, 3), perhaps a part of it, is known.
+    """The crop of a person of whom a COCO pose (18, 3) or a part of it is known.
 
     Centre, size and direction are MediaPipe's: the hips' middle, the farthest keypoint from there, towards the
     shoulders. Hips that are not known lie as far below the neck as the head lies above it, times HIPS_BELOW.
@@ -271,11 +282,11 @@ def crop_around(pose: np.ndarray) -> Crop:
     if hips is None and head is not None and shoulders is not head:
         width = np.linalg.norm(np.diff(pose[SHOULDERS, :2], axis=0)) if found[SHOULDERS].all() else 0
         up = head - shoulders
-        length = max(np.linalg.norm(up), 1e-6)
-        hips = shoulders - up / length * max(HIPS_BELOW * length, TRUNK * width)
+        length = max(float(np.linalg.norm(up)), 1e-6)
+        hips = shoulders - up / length * max(HIPS_BELOW * length, TRUNK * float(width))
     elif hips is None:
         hips = pose[found, :2].mean(axis=0) + np.array([0, size(pose) / 2])
     if shoulders is None:
         shoulders = hips - (0, 1)
     reach = np.linalg.norm(np.concatenate([pose[found, :2], shoulders[None]]) - hips, axis=1).max()
-    return crop_of(hips, CROP_MARGIN * reach, shoulders - hips)
+    return make_crop(hips, CROP_MARGIN * reach, shoulders - hips)

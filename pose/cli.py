@@ -22,9 +22,8 @@ from . import PoseError, __version__
 
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
-PROJECT = (
-    CLONE if (CLONE / "Input").is_dir() else Path()
-)  # where pip installed the package, results go where one stands
+# Where pip installed the package, results go where one stands.
+PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 STAGES = range(1, 7)
 NETWORKS = ["auto", "openpose", "blazepose"]
 ACCURACIES = ["fast", "balanced", "best"]

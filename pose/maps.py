@@ -39,7 +39,7 @@ class Fit:
     size_wh: tuple[int, int]
     picture_wh: tuple[int, int]
 
-    def cut(self, picture: np.ndarray) -> np.ndarray:
+    def apply(self, picture: np.ndarray) -> np.ndarray:
         """The network's input picture, (H, W, 3) uint8; the padding repeats the last row and column."""
         w, h = self.picture_wh
         shrinks = self.content_wh[0] <= w and self.content_wh[1] <= h
@@ -49,7 +49,7 @@ class Fit:
         return cv2.copyMakeBorder(content, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
 
     def maps(self, values: np.ndarray) -> Maps:
-        """The network's answer (C, h, w) to `cut`, without the cells that lie in the padding only."""
+        """The network's answer (C, h, w) to `apply`, without the cells that lie in the padding only."""
         w, h = (-(-side // STRIDE) for side in self.content_wh)
         cell_wh = (STRIDE * self.picture_wh[0] / self.content_wh[0], STRIDE * self.picture_wh[1] / self.content_wh[1])
         return Maps(values[:, :h, :w], cell_wh, self.picture_wh)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -130,12 +130,13 @@ def interpolate(frames: Iterable[Item], estimate: Callable, step: int, lookahead
     Poses in the frames between two inferences are interpolated. estimate takes picture, time and, with lookahead, time
     and picture of its next frame or None; that costs a live source some frames of delay.
     """
-    before, chunk = None, None
+    before: tuple | None = None
+    chunk: list[Item] | None = None
     for following in itertools.chain(chunks(frames, step), [None]):
         if not lookahead and following:
             before = yield from interpolate_chunk(following, estimate, before, None)
         elif lookahead and chunk:
-            before = yield from interpolate_chunk(chunk, estimate, before, following and following[-1][1:])
+            before = yield from interpolate_chunk(chunk, estimate, before, following[-1][1:] if following else None)
         chunk = following
 
 
@@ -151,10 +152,12 @@ def chunks(frames: Iterable[Item], step: int) -> Iterator[list[Item]]:
         yield waiting
 
 
-def interpolate_chunk(chunk: list[Item], estimate: Callable, before: tuple | None, upcoming: tuple | None) -> Iterator:
+def interpolate_chunk(
+    chunk: list[Item], estimate: Callable, before: Any, next_frame: tuple | None
+) -> Generator[PosedFrame, None, tuple]:
     """What `interpolate` yields for a chunk; its time, people and ids are returned."""
     *others, (number, t, frame) = chunk
-    after = (t, *estimate(frame, t, upcoming))
+    after = (t, *estimate(frame, t, next_frame))
     for other, other_t, picture in others:
         share = (other_t - before[0]) / (t - before[0])
         yield PosedFrame(other, other_t, picture, *interpolated(before[1:], after[1:], share, t - before[0]))

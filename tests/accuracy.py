@@ -196,10 +196,10 @@ CHOICES: dict[str, tuple[dict, tuple]] = {
     "--accuracy best": ({"accuracy": "best"}, ()),
     "--net_resolution 256x256": ({"net_wh": (256, 256)}, ()),
     "--net_resolution 512x512": ({"net_wh": (512, 512)}, ()),
-    "landmarks not sharpened by heatmaps": ({}, (blazepose, "MIN_PEAK", 2.0)),
-    "others in the crop not painted over": ({}, (topdown, "overlap", lambda *_: False)),
+    "landmarks not refined by heatmaps": ({}, (blazepose, "MIN_PEAK", 2.0)),
+    "others in the crop not masked": ({}, (topdown, "overlap", lambda *_: False)),
     "the last pass counts": ({}, (topdown, "is_better", lambda *_: True)),
-    "dark pictures as they are": ({}, (blazepose, "brighten", lambda picture, *_: picture)),
+    "dark pictures and people as they are": ({}, (blazepose, "brighten", lambda picture, *_: picture)),
 }
 
 

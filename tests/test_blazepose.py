@@ -14,11 +14,11 @@ from pose.blazepose import (
     RIM,
     SIDE,
     LandmarkNetwork,
-    crop_after,
     crop_around,
-    crop_of,
+    make_crop,
     mpi_pose,
-    sharpen,
+    next_crop_of,
+    refine_by_heatmaps,
 )
 from pose.cli import PROJECT
 from pose.networks.devices import Device
@@ -52,7 +52,7 @@ def test_every_activation_is_computed_within_its_convolution():
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 180, 250])
 def test_in_a_crop_up_is_up_and_there_and_back_is_the_same_place(degrees):
-    crop = crop_of(np.array([100.0, 80.0]), 64, 3 * unit(degrees))
+    crop = make_crop(np.array([100.0, 80.0]), 64, 3 * unit(degrees))
     middle = (SIDE - 1) / 2
     assert np.allclose(crop.to_input(np.array([100.0, 80.0])), (middle, middle))
     assert np.allclose(crop.to_input(np.array([100.0, 80.0]) + 10 * unit(degrees)), (middle, middle - 20))
@@ -69,8 +69,8 @@ def test_a_cut_shows_what_lies_there(half_side, degrees):
     grid = np.stack(np.meshgrid(np.arange(2000), np.arange(1400)), axis=-1)
     dot = 255 * np.exp(-((grid - at) ** 2).sum(axis=2) / (2 * (half_side / 12) ** 2))
     picture = np.repeat(dot.astype(np.uint8)[:, :, None], 3, axis=2)
-    crop = crop_of(at + np.array([half_side / 3, -half_side / 4]), half_side, unit(degrees))
-    cut = crop.cut(picture)[:, :, 0].astype(float)
+    crop = make_crop(at + np.array([half_side / 3, -half_side / 4]), half_side, unit(degrees))
+    cut = crop.extract(picture)[:, :, 0].astype(float)
     assert cut.shape == (SIDE, SIDE)
     y, x = np.mgrid[:SIDE, :SIDE]
     centre = np.array([(cut * x).sum(), (cut * y).sum()]) / cut.sum()
@@ -79,7 +79,7 @@ def test_a_cut_shows_what_lies_there(half_side, degrees):
 
 def test_beyond_the_picture_its_border_goes_on():
     picture = np.full((100, 100, 3), 77, np.uint8)
-    assert (crop_of(np.array([0.0, 0.0]), 150, unit(20)).cut(picture) == 77).all()
+    assert (make_crop(np.array([0.0, 0.0]), 150, unit(20)).extract(picture) == 77).all()
 
 
 def test_the_crop_of_a_whole_pose_holds_it():
@@ -117,7 +117,7 @@ def test_the_crop_of_a_part_is_where_the_person_is(names):
 def test_a_crop_after_landmarks_is_the_circle_they_describe():
     xy = np.zeros((LANDMARKS, 2))
     xy[CENTRE], xy[RIM] = (200, 100), (200 + 40, 100)
-    crop = crop_after(xy)
+    crop = next_crop_of(xy)
     assert crop.centre.tolist() == [200, 100]
     assert crop.up.tolist() == [1, 0]
     assert crop.half_side == 50
@@ -132,7 +132,7 @@ def test_landmarks_are_sharpened_by_their_heatmaps():
         heatmaps[landmark] = 4 - distance / 8
     heatmaps[5, 10, 10] = 9  # too far from its landmark to count
     heatmaps[6, 32, 32] = -0.1  # too faint: below one half
-    sharp, peaks = sharpen(landmarks, heatmaps)
+    sharp, peaks = refine_by_heatmaps(landmarks, heatmaps)
     assert np.abs(sharp[0] - (131, 122)).max() < 0.5
     assert np.abs(sharp[3] - (4.2, 248.2)).max() < 0.5
     assert (sharp[[1, 5, 6]] == 128).all()
@@ -150,15 +150,15 @@ def test_left_and_right_landmarks_of_a_mirrored_picture():
 
 def test_the_example_against_labels(landmarks):
     (label,) = truth.load("walker")[0]
-    placement = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
-    assert placement.presence > 0.99
-    assert placement.sharpness > 0.7
-    assert (truth.errors(placement.pose[None], label) < 0.05).all()
-    assert np.linalg.norm(placement.next_crop.centre - label[[8, 11], :2].mean(axis=0)) < 15
-    assert np.allclose(placement.next_crop.up, UP, atol=0.2)
+    estimate = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
+    assert estimate.presence > 0.99
+    assert estimate.confidence > 0.7
+    assert (truth.errors(estimate.pose[None], label) < 0.05).all()
+    assert np.linalg.norm(estimate.next_crop.centre - label[[8, 11], :2].mean(axis=0)) < 15
+    assert np.allclose(estimate.next_crop.up, UP, atol=0.2)
     mirrored = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])), mirrored=True)
     assert (truth.errors(mirrored.pose[None], label) < 0.05).all()
-    assert not np.array_equal(mirrored.pose, placement.pose)
+    assert not np.array_equal(mirrored.pose, estimate.pose)
 
 
 @pytest.mark.parametrize("degrees", range(0, 360, 45))
@@ -168,8 +168,8 @@ def test_a_turned_person_has_the_same_keypoints(landmarks, degrees):
     turned = cv2.warpAffine(PICTURE, matrix, (530, 530))
     label = label.copy()
     label[:, :2] = label[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    placement = landmarks(turned, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
-    assert (truth.errors(placement.pose[None], label) < 0.06).all()
+    estimate = landmarks(turned, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
+    assert (truth.errors(estimate.pose[None], label) < 0.06).all()
 
 
 def test_what_lies_outside_the_picture_scores_nothing(landmarks):
@@ -194,17 +194,17 @@ def test_the_face_of_a_head_seen_from_behind_is_not_found(landmarks):
 
 
 def test_nobody_in_an_empty_crop(landmarks):
-    placement = landmarks(np.full((300, 300, 3), 120, np.uint8), crop_of(np.array([150.0, 150]), 140, UP))
-    assert placement.presence < 0.5
-    assert placement.sharpness < 0.3
+    estimate = landmarks(np.full((300, 300, 3), 120, np.uint8), make_crop(np.array([150.0, 150]), 140, UP))
+    assert estimate.presence < 0.5
+    assert estimate.confidence < 0.3
 
 
 @pytest.mark.parametrize("degrees", [0, 60])
 def test_who_is_painted_over_is_covered_and_nothing_else(degrees):
     pose = standing_pose((100, 50), 1.5)
-    crop = crop_of(np.array([175.0, 200.0]), 220, unit(degrees))
+    crop = make_crop(np.array([175.0, 200.0]), 220, unit(degrees))
     cut = np.full((SIDE, SIDE, 3), 255, np.uint8)
-    blazepose.paint_over(cut, pose, crop)
+    blazepose.mask_person(cut, pose, crop)
     points = crop.to_input(pose[:, :2])
     for limb in COCO.drawn_limbs:
         for share in (0, 0.5, 1):
@@ -220,7 +220,7 @@ def test_who_is_painted_over_is_covered_and_nothing_else(degrees):
 
 def test_what_was_not_found_is_not_painted():
     cut = np.full((SIDE, SIDE, 3), 255, np.uint8)
-    blazepose.paint_over(cut, np.zeros((18, 3), np.float32), crop_of(np.array([0.0, 0.0]), 100, UP))
+    blazepose.mask_person(cut, np.zeros((18, 3), np.float32), make_crop(np.array([0.0, 0.0]), 100, UP))
     assert (cut == 255).all()
 
 
@@ -228,12 +228,12 @@ def test_mpi_from_coco_against_labels(landmarks):
     for name, label_name in (("example_image1", "walker"), ("example_image2", "two_people")):
         picture = cv2.imread(str(next((PROJECT / "Input").glob(f"{name}.*"))))
         for label, points in zip(truth.load(label_name)[0], truth.read("mpi")[name], strict=True):
-            placement = landmarks(picture, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
-            pose, size = mpi_pose(placement.pose), truth.size_of(label)
+            estimate = landmarks(picture, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
+            pose, size = mpi_pose(estimate.pose), truth.size_of(label)
             for point in ("Head", "Neck", "Chest"):
                 off = np.linalg.norm(pose[MPI.keypoints.index(point), :2] - points[point.lower()])
                 assert off < 0.08 * size, (name, point)
-            assert np.array_equal(pose[MPI.keypoints.index("RKnee")], placement.pose[COCO.keypoints.index("RKnee")])
+            assert np.array_equal(pose[MPI.keypoints.index("RKnee")], estimate.pose[COCO.keypoints.index("RKnee")])
 
 
 def test_mpi_keypoints_are_as_sure_as_those_they_are_worked_out_from():

@@ -5,7 +5,6 @@ Full-size weights run at a small input size; thin networks, the same layers with
 
 import hashlib
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,9 +129,7 @@ def test_full_networks(mode, parameters, tmp_path):
             outputs,
             stages,
         )
-    start = time.perf_counter()
     graph = onnx_model(PROTOTXTS[mode], path, 6, embed=False)
-    assert time.perf_counter() - start < 0.3
     assert graph.size < 60_000  # the weights stay where they are
     path.unlink()
 
@@ -147,7 +144,7 @@ def test_every_stage(mode, folder):
 
 @pytest.mark.parametrize("stages", [1, 2, 6])
 def test_onnx_with_its_weights_is_valid_and_engines_agree(stages, folder):
-    """OpenCV gets it on GPUs."""
+    """OpenCV 4 gets it, and OpenCV 5 on GPUs."""
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     weights = thin_weights("MPI")
     model, outputs = thin_model(folder, "MPI", weights), stage_outputs(weights, PICTURE)
@@ -223,10 +220,8 @@ def test_weights_that_are_none(content, what, folder):
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    start = time.perf_counter()
     with pytest.raises(PoseError, match=rf"pose_iter_440000.caffemodel {what}.*; .*\./getModels.sh coco$"):
         HeatmapNetwork(model, folder, Device("cpu"))
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize("mode", ["COCO", "MPI"])

@@ -13,7 +13,7 @@ from pose import PoseError
 from pose.cli import PROJECT
 from pose.estimate import PoseEstimator, VideoPoseEstimator
 from pose.networks.registry import OPENPOSE
-from pose.topdown import TURNS, turn_people
+from pose.topdown import ROTATIONS, rotate_people
 
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
 
@@ -95,7 +95,7 @@ def test_openpose_finds_who_stands_and_who_lies(weights):
     assert len(estimator(EXAMPLE)) == 0  # weights that know only painted figures
 
 
-@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("turn", ROTATIONS)
 def test_openpose_sees_who_lies_in_a_turned_picture(weights, turn, monkeypatch):
     """Where it sees nobody the small networks say which way to turn; here they see her."""
     estimator, seen = PoseEstimator(network="openpose", model_folder=weights), []
@@ -115,8 +115,8 @@ def test_openpose_sees_who_lies_in_a_turned_picture(weights, turn, monkeypatch):
 def follow(frames, **options):
     estimator, results = VideoPoseEstimator(network="blazepose", **options), []
     for index, (number, frame) in enumerate(frames):
-        upcoming = (frames[index + 1][0] / 30, frames[index + 1][1]) if index + 1 < len(frames) else None
-        results.append(estimator(frame, number / 30, upcoming))
+        next_frame = (frames[index + 1][0] / 30, frames[index + 1][1]) if index + 1 < len(frames) else None
+        results.append(estimator(frame, number / 30, next_frame))
     return results
 
 
@@ -145,14 +145,14 @@ def test_with_and_without_the_next_frame(walk):
     assert not np.array_equal(one_by_one[2], ahead[2])  # it was inferred ahead
 
 
-@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("turn", ROTATIONS)
 def test_who_lies_in_a_clip_is_followed(turn, walk):
     errors = []
     frames = [(number, cv2.rotate(frame, turn)) for number, frame, _ in walk[::2]]
     for (people, ids), (_, lying), (*_, label) in zip(follow(frames), frames, walk[::2], strict=True):
         assert ids == [0]
         if label is not None:
-            errors.append(truth.errors(turn_people(people, TURNS[turn], lying), label))
+            errors.append(truth.errors(rotate_people(people, ROTATIONS[turn], lying), label))
     assert (np.concatenate(errors) < 0.1).mean() > 0.96
 
 
@@ -235,8 +235,8 @@ def test_people_who_cross_keep_who_they_are(walk):
 
 def test_what_goes_wrong_in_the_other_thread_is_said(walk):
     estimator, frame = VideoPoseEstimator(network="blazepose"), walk[0][1]
-    estimator.topdown.second = Future()
-    estimator.topdown.second.set_exception(PoseError("The file is damaged."))
+    estimator.photo.topdown.second_landmarks = Future()
+    estimator.photo.topdown.second_landmarks.set_exception(PoseError("The file is damaged."))
     estimator(frame, 0.0)
     with pytest.raises(PoseError, match="damaged"):
         estimator(frame, 0.1, (0.2, frame))

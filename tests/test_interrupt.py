@@ -27,7 +27,7 @@ def test_signals_at_random_moments(tmp_path):
 def with_window(monkeypatch):
     """A window in which q is pressed at the fifth frame."""
     shown = []
-    monkeypatch.setattr(cli.signals, "received", None)
+    monkeypatch.setattr(cli, "signals", cli.Signals())  # other tests' signals do not count
     monkeypatch.setattr(
         Windows, "show", lambda _, pictures: shown.append(pictures) or (ord("q") if len(shown) == 5 else -1)
     )

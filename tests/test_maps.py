@@ -46,7 +46,7 @@ def test_a_spot_is_found_where_it_was(net_wh):
     centre = np.array([201.3, 133.8])
     picture[np.hypot(xs - centre[0], ys - centre[1]) < 30] = 255
     how = fit((517, 333), net_wh)
-    seen = how.cut(picture)
+    seen = how.apply(picture)
     assert seen.shape == (how.size_wh[1], how.size_wh[0], 3)
     cells = seen[:, :, 0].reshape(seen.shape[0] // 8, 8, seen.shape[1] // 8, 8).mean((1, 3))
     maps = how.maps(cells[None].astype(np.float32))
@@ -59,7 +59,7 @@ def test_a_spot_is_found_where_it_was(net_wh):
 def test_the_padding_repeats_the_border():
     """Black there would be an edge that the network sees."""
     picture = np.random.default_rng(0).integers(0, 256, (100, 370, 3), np.uint8)
-    cut = fit((370, 100), (370, 370)).cut(picture)
+    cut = fit((370, 100), (370, 370)).apply(picture)
     assert cut.shape == (104, 376, 3)
     assert np.array_equal(cut[:100, :370], picture)
     assert np.array_equal(cut[100:, :370], np.repeat(picture[-1:], 4, axis=0))

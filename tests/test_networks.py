@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pose import PoseError
-from pose.blazepose import LandmarkNetwork, crop_of
+from pose.blazepose import LandmarkNetwork, make_crop
 from pose.cli import PROJECT
 from pose.maps import fit
 from pose.networks import caffe_to_onnx
@@ -197,7 +197,7 @@ def test_opencl_gives_equal_results_where_a_device_is_allowed():
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
     on_gpu, on_cpu = (HeatmapNetwork(MOBILENET, PACKAGE, where, (96, 96))(picture) for where in (device, Device("cpu")))
     assert np.abs(on_gpu.values - on_cpu.values).max() < 1e-3
-    crop = crop_of(np.array([280.0, 280]), 260, np.array([0, -1.0]))
+    crop = make_crop(np.array([280.0, 280]), 260, np.array([0, -1.0]))
     on_gpu, on_cpu = (LandmarkNetwork.load(where)(picture, crop) for where in (device, Device("cpu")))
     assert on_cpu.presence > 0.9
     assert np.abs(on_gpu.pose[:, :2] - on_cpu.pose[:, :2]).max() < 1

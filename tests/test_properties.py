@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from painting import paint, pose_at, standing
 
 from pose import cli
-from pose.blazepose import Crop, crop_around, crop_of
+from pose.blazepose import Crop, crop_around, make_crop
 from pose.decode import find_people
 from pose.maps import fit
 from pose.media.results import atomic_write, people_to_json
 from pose.poses import pose_distance, similarity
 from pose.skeletons import COCO, SKELETONS
-from pose.topdown import TURNS, turn_people
+from pose.topdown import ROTATIONS, rotate_people
 from pose.track import Tracker, interpolate
 
 settings.register_profile("here", max_examples=40, deadline=None, derandomize=True)
@@ -25,7 +25,7 @@ settings.load_profile("here")
 side = st.integers(1, 5000)
 offset = st.floats(-500, 500, width=32)
 scale = st.floats(0.2, 5)
-crops = st.builds(lambda x, y, r, up: crop_of(np.array([x, y]), r, np.array([np.cos(up), np.sin(up)])),
+crops = st.builds(lambda x, y, r, up: make_crop(np.array([x, y]), r, np.array([np.cos(up), np.sin(up)])),
                   offset, offset, st.floats(8, 2000), st.floats(0, 7))  # fmt: skip
 
 
@@ -89,16 +89,16 @@ def test_the_mirrored_picture_shows_the_mirrored_person(name, x, y):
     assert np.allclose(back, person, atol=1e-2)
 
 
-@given(st.sampled_from([None, *TURNS]), st.integers(2, 300), st.integers(2, 300))
+@given(st.sampled_from(list(ROTATIONS)), st.integers(2, 300), st.integers(2, 300))
 def test_people_turned_with_the_picture_are_where_they_were(turn, w, h):
     picture = np.zeros((h, w, 3), np.uint8)
     x, y = w // 3, h // 4
     picture[y, x] = 255
-    turned = picture if turn is None else cv2.rotate(picture, turn)
+    turned = cv2.rotate(picture, turn)
     person = np.zeros((1, 18, 3), np.float32)
     at = np.argwhere(turned[:, :, 0])[0][::-1]
     person[0, 0] = [*at, 1]
-    back = turn_people(person, TURNS.get(turn), turned)
+    back = rotate_people(person, ROTATIONS[turn], turned)
     assert back[0, 0].tolist() == [x, y, 1]
     assert not back[0, 1:].any()
 
@@ -125,7 +125,7 @@ def test_who_walks_on_keeps_their_identity_at_any_frame_rate(dt, speed):
 @given(st.integers(0, 20), st.integers(1, 6), st.booleans())
 def test_every_frame_comes_out_once_and_in_order(count, step, lookahead):
     frames = [(n, n / 30, np.zeros(1)) for n in range(count)]
-    walk = interpolate(frames, lambda picture, t, upcoming: (pose_at(300 * t)[None], [0]), step, lookahead)
+    walk = interpolate(frames, lambda picture, t, next_frame: (pose_at(300 * t)[None], [0]), step, lookahead)
     out = list(walk)
     assert [frame.number for frame in out] == list(range(count))
     assert all(np.allclose(frame.people[0], pose_at(300 * frame.t), atol=1e-3) for frame in out)

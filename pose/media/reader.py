@@ -31,7 +31,7 @@ SILENT_FOR = 10  # seconds after which an address that sends nothing counts as e
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 NUMBER = re.compile(r"%(0\d+)?d")  # in the name of numbered pictures
 
-Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds since the first if told, its picture
+Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds since the first if known, its picture
 
 
 class ClipReader:

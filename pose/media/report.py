@@ -13,7 +13,7 @@ import numpy as np
 
 from .reader import ClipReader
 
-MOST_LISTED = 6  # people whose seconds are told
+MAX_LISTED = 6  # people whose seconds are listed
 
 
 def progress(source: ClipReader, quiet: bool = False) -> Iterable[tuple[int, float, np.ndarray]]:
@@ -79,13 +79,14 @@ class Summary:
         seconds = (self.t - self.first_t) * self.frames / max(1, self.frames - 1)
         people = [f"{seconds * frames / self.frames:.1f}" for _, frames in self.seen.most_common()]
         if self.seen:
-            more = f" and {len(people) - MOST_LISTED} for less" if len(people) > MOST_LISTED else ""
-            who = f"{count(len(people))}, seen for {', '.join(people[:MOST_LISTED])} s{more}"
+            more = f" and {len(people) - MAX_LISTED} for less" if len(people) > MAX_LISTED else ""
+            who = f"{count(len(people))}, seen for {', '.join(people[:MAX_LISTED])} s{more}"
         else:
             who = f"up to {count(self.most)} in a frame" if self.most else "nobody seen"
         speed = f"{clock.total:.1f} s of work, {self.frames / clock.total:.0f} frames a second"
         where = [f"  {kind:6} {path}" for kind, path in paths.items()]
-        return "\n".join([f"{name}: {self.frames} frames ({seconds:.1f} s), {who}; {speed}", *where])
+        frames = f"{self.frames} {'frame' if self.frames == 1 else 'frames'}"
+        return "\n".join([f"{name}: {frames} ({seconds:.1f} s), {who}; {speed}", *where])
 
 
 def count(people: int) -> str:

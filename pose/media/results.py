@@ -61,7 +61,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise PoseError(f"Cannot write {path}: {error.strerror or error}", "output_dir") from error
     finally:
-        with contextlib.suppress(OSError):  # the folder may be gone or read-only by now: said above
+        with contextlib.suppress(OSError):  # the folder may be gone or read-only by now: reported above
             remove(part)
 
 

@@ -19,7 +19,7 @@ from .reader import QUEUE_LENGTH, ClipReader
 from .results import atomic_write
 
 TIME_BASE = Fraction(1, 60000)  # seconds; exact for all usual frame rates, and MPEG-4 part 2 allows no finer one
-MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder lets itself be told; each frame's own time counts
+MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
 ENCODER_THREADS = 4  # more take memory at 4K and gain little
 SEEK_BACK = 1.0  # seconds before the time wanted, as the sound of a time may stand before its picture
 GIF_SIDE, GIF_STEP = 480, 6  # pixels and hundredths of a second at least: larger ones get too heavy for a page or chat
@@ -114,8 +114,8 @@ class ClipWriter:
                 self.encode(*item)
             self.finish()
         except Exception as error:
-            said = isinstance(error, PoseError)
-            self.error = error if said else PoseError(f"Cannot write {self.path}: {reason(error)}", "output_dir")
+            is_ours = isinstance(error, PoseError)
+            self.error = error if is_ours else PoseError(f"Cannot write {self.path}: {reason(error)}", "output_dir")
             with contextlib.suppress(av.FFmpegError, OSError):
                 if self.clip:
                     self.clip.close()

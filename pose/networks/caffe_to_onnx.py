@@ -1,4 +1,4 @@
-"""OpenPose's Caffe networks for OpenCV, up to a stage: as ONNX, or as Caffe buffers where OpenCV has that importer.
+"""OpenPose's Caffe networks, up to a stage, as ONNX, which OpenCV 4 and 5 and other engines read.
 
 Only the published files need to be read, and registry.py knows their hashes: on others any error may be raised.
 """
@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,15 +24,6 @@ IR_VERSION, OPSET = 7, 13  # known to OpenCV 4.8 to 5.0 and to onnxruntime
 FLOAT, EXTERNAL, INT, INTS = 1, 1, 2, 7  # of onnx.proto's enums
 
 
-def caffe_model(prototxt: Path, caffemodel: Path, stages: int) -> tuple[np.ndarray, np.ndarray]:
-    """The network up to a stage as prototxt and mapped weights, both uint8, for cv2.dnn.readNetFromCaffe."""
-    layers = read_prototxt(prototxt, stages)
-    data, *_ = locate_weights(caffemodel, layers)  # OpenCV 4 itself would load a web page without an error
-    text = f'input: "{INPUT}" input_dim: 1 input_dim: 3 input_dim: 368 input_dim: 368\n'  # sides may change later
-    text += "\n".join(layer[0] for layer in layers)
-    return np.frombuffer(text.encode(), np.uint8), np.frombuffer(data, np.uint8)
-
-
 def onnx_model(prototxt: Path, caffemodel: Path, stages: int, embed: bool = True) -> np.ndarray:
     """The network up to a stage as an ONNX file, uint8, for cv2.dnn.readNetFromONNX; height and width are free.
 
@@ -41,11 +33,11 @@ def onnx_model(prototxt: Path, caffemodel: Path, stages: int, embed: bool = True
     data, weights, channels = locate_weights(caffemodel, layers)
     location = os.path.abspath(caffemodel)
     results = {INPUT: INPUT}  # in Caffe a ReLU overwrites its input, in ONNX each result has a name of its own
-    graph = [(2, "pose")]
+    graph: list[tuple[int, Any]] = [(2, "pose")]
     for layer in layers:
         name, inputs = layer["name"], [results[bottom] for bottom in bottoms(layer)]
         for tensor, shape, place in weights.get(name, ()):
-            values = [(9, memoryview(data)[place])]
+            values: list[tuple[int, Any]] = [(9, memoryview(data)[place])]
             if not embed:
                 entries = {"location": location, "offset": place.start, "length": place.stop - place.start}
                 values = [(14, EXTERNAL), *((13, [(1, key), (2, str(value))]) for key, value in entries.items())]
@@ -92,7 +84,10 @@ def attributes(layer: re.Match) -> Iterator[tuple]:
     """Of an ONNX node. ceil_mode keeps the last odd row and column, as Caffe does."""
     n = numbers(layer)
     window = {"kernel_shape": [n["kernel_size"]] * 2, "strides": [n["stride"]] * 2}
-    by_type = {"Convolution": {**window, "pads": [n["pad"]] * 4}, "Pooling": {**window, "ceil_mode": 1}}
+    by_type: dict[str, dict[str, Any]] = {
+        "Convolution": {**window, "pads": [n["pad"]] * 4},
+        "Pooling": {**window, "ceil_mode": 1},
+    }
     for key, value in (by_type | {"ReLU": {}, "Concat": {"axis": 1}})[layer["type"]].items():
         ints = [(3, value), (20, INT)] if isinstance(value, int) else [*((8, one) for one in value), (20, INTS)]
         yield 5, [(1, key), *ints]
@@ -106,9 +101,9 @@ def locate_weights(path: Path, layers: list[re.Match]) -> tuple[mmap.mmap, dict[
     with open(path, "rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     places = {}
-    for layer in values_of(data, slice(0, len(data)), NET_LAYER):
-        (name,) = values_of(data, layer, LAYER_NAME)
-        blobs = values_of(data, layer, LAYER_BLOBS)
+    for stored in values_of(data, slice(0, len(data)), NET_LAYER):
+        (name,) = values_of(data, stored, LAYER_NAME)
+        blobs = values_of(data, stored, LAYER_BLOBS)
         places[data[name].decode()] = [place for blob in blobs for place in values_of(data, blob, BLOB_DATA)]
     weights, channels = {}, {INPUT: 3}
     for layer in layers:

@@ -15,6 +15,7 @@ from . import caffe_to_onnx
 from .registry import PACKAGE, STAGES, WeightsFile
 
 DEVICES = ("cpu", "gpu")
+IS_OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
 
 
@@ -46,7 +47,7 @@ class Device:
         self.is_cpu = self.target == cv2.dnn.DNN_TARGET_CPU
 
     def load(self, weights: WeightsFile, folder: Path, stages: int = STAGES) -> cv2.dnn.Net:
-        """The network of a file below the folder: Caffe's by OpenCV's importer where it has one, else as ONNX.
+        """The network of a file below the folder.
 
         PoseError where the weights are not the genuine file and cannot be loaded.
         """
@@ -55,9 +56,7 @@ class Device:
             if weights.prototxt is None:
                 return self.read_onnx(np.fromfile(path, np.uint8))
             files = PACKAGE / weights.prototxt, path, stages
-            if hasattr(cv2.dnn, "readNetFromCaffe"):
-                return self.prepared(cv2.dnn.readNetFromCaffe(*caffe_to_onnx.caffe_model(*files)))
-            if self.is_cpu:
+            if self.is_cpu and IS_OPENCV_5:
                 with contextlib.suppress(cv2.error):  # a path that OpenCV itself cannot open
                     return self.read_onnx(caffe_to_onnx.onnx_model(*files, embed=False))
             return self.read_onnx(caffe_to_onnx.onnx_model(*files))
@@ -67,7 +66,7 @@ class Device:
 
     def read_onnx(self, graph: np.ndarray) -> cv2.dnn.Net:
         """OpenCV 5's new engine is the faster one and runs on the CPU only, its classic one also on GPUs."""
-        if self.is_cpu or not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
+        if self.is_cpu or not IS_OPENCV_5:
             return self.prepared(cv2.dnn.readNetFromONNX(graph))
         with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
             path = Path(folder) / "net.onnx"

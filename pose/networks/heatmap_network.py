@@ -53,7 +53,7 @@ class HeatmapNetwork:
         """Maps of a picture, (H, W, 3) uint8 blue, green, red; larger: factor on the usual input's sides."""
         h, w = picture.shape[:2]
         how = fit((w, h), self.net_wh or usual_size(w, h, self.model.fills_area, larger))
-        cut = how.cut(picture)
+        cut = how.apply(picture)
         if self.model is MOBILENET:
             cut = brighten(cut)
         values = self.forward(cut)
