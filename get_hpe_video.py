@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pose import VideoPoseEstimator
     from pose.media.reader import ClipReader
     from pose.media.report import Stopwatch
+    from pose.plot import Plot
     from pose.skeletons import Skeleton
     from pose.track import PosedFrame
     from pose.window import Windows
@@ -160,13 +161,21 @@ def process_clip(
         for note in source.notes + notes:
             print(f"Note: {note}.", file=sys.stderr)
         if not args.quiet:
-            made = {"clip", *["json"] * args.write_json, *["poses", "angles"] * args.write_plot}
-            where = {kind: cli.show_path(path) for kind, path in paths.items() if kind in made and path.exists()}
-            print(summary.report(name, clock, where), flush=True)
-            if args.verbose:
-                print(clock.report())
-            if plot and plot.note:
-                print(plot.note)
+            report(args, summary.report(name, clock, results_of(args, paths)), clock, plot)
+
+
+def results_of(args: argparse.Namespace, paths: dict[str, Path]) -> dict[str, str]:
+    """The results that this run has made."""
+    made = {"clip", *["json"] * args.write_json, *["poses", "angles"] * args.write_plot}
+    return {kind: cli.show_path(path) for kind, path in paths.items() if kind in made and path.exists()}
+
+
+def report(args: argparse.Namespace, summary: str, clock: Stopwatch, plot: Plot | None) -> None:
+    print(summary, flush=True)
+    if args.verbose:
+        print(clock.report())
+    if plot and plot.note:
+        print(plot.note)
 
 
 def open_source(args: argparse.Namespace, name: str) -> ClipReader:
