@@ -13,19 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
 from .maps import brighten
-from .networks.devices import Device
+from .networks.engines import Engine, load_network
 from .networks.registry import BLAZEPOSE, PACKAGE
 from .poses import size
 from .skeletons import COCO, MPI
 
 SIDE = 256  # pixels of the network's input
-OUTPUTS = ["landmarks", "presence", "heatmaps", "world_landmarks"]  # in the order of the file's own
+OUTPUTS = ["landmarks", "presence", "heatmaps", "world_landmarks"]
 LANDMARKS = 39  # 33 of the body and 6 that describe the crop
 CENTRE, RIM = 33, 34  # the middle of the hips, and a point straight above it on the circle around the body
 CROP_MARGIN = 1.25  # half the crop's side, in radii of that circle
@@ -136,14 +135,14 @@ class LandmarkNetwork:
         self.forward = forward
 
     @classmethod
-    def load(cls, device: Device) -> LandmarkNetwork:
-        net = device.load(BLAZEPOSE, PACKAGE)
+    def load(cls, engine: Engine) -> LandmarkNetwork:
+        forward = load_network(engine, BLAZEPOSE, PACKAGE)
 
-        def forward(blob: np.ndarray) -> Any:
-            net.setInput(blob)
-            return net.forward(OUTPUTS)
+        def outputs(blob: np.ndarray) -> list[np.ndarray]:
+            by_name = forward(blob)
+            return [by_name[name] for name in OUTPUTS]
 
-        return cls(forward)
+        return cls(outputs)
 
     def __call__(
         self,

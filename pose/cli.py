@@ -26,12 +26,16 @@ CLONE = PACKAGE.parent
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 STAGES = range(1, 7)
 NETWORKS = ["auto", "openpose", "blazepose"]
+ENGINES = ["auto", "opencv", "openvino", "onnxruntime"]
+PRECISIONS = ["auto", "fp32", "bf16"]
 ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 LONGEST_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 REMEDIES = {  # by PoseError.argument
     "codec": "choose another --codec",
     "device": "use --device cpu",
+    "engine": "or leave --engine out",
+    "precision": "leave --precision out",
     "image": "check --image_file",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
@@ -81,7 +85,17 @@ class Parser(argparse.ArgumentParser):
     def add_network_options(self) -> None:
         add = self.groups["network"].add_argument
         add("--mode", type=str.upper, choices=["COCO", "MPI"], default="COCO", help="18 or 15 keypoints")
-        add("--device", type=str.lower, choices=["cpu", "gpu"], default="cpu", help="gpu: CUDA, else OpenCL")
+        add(
+            "--device",
+            type=str.lower,
+            choices=["cpu", "gpu"],
+            default="cpu",
+            help="gpu: CUDA and others, never a part on the CPU",
+        )
+        engine_help = "auto: the fastest that is installed and works on the device"
+        add("--engine", type=str.lower, choices=ENGINES, default="auto", help=engine_help)
+        precision_help = "bf16: twice as fast, a little less exact; takes OpenVINO and a recent processor"
+        add("--precision", type=str.lower, choices=PRECISIONS, default="auto", help=precision_help)
         network_help = (
             "auto, openpose or blazepose; auto: OpenPose's where its weights are, else the two in the box, "
             "mobilenet_thin and BlazePose"
@@ -318,7 +332,7 @@ def check_output(folder: Path) -> None:
 
 def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     """What PoseEstimator takes of the command line."""
-    names = ("mode", "network", "device", "model_folder", "stages", "accuracy", "threshold", "number_people_max")
+    names = "mode network device engine precision model_folder stages accuracy threshold number_people_max".split()
     return {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
 
 

@@ -15,7 +15,7 @@ from .blazepose import PersonEstimate, mpi_pose
 from .checks import check_choice, check_number, check_picture
 from .crop_tracking import CropTracker, NextFrame
 from .decode import find_people
-from .networks.devices import DEVICES, Device
+from .networks.engines import DEVICES, ENGINES, PRECISIONS, choose_engine
 from .networks.heatmap_network import HeatmapNetwork
 from .networks.registry import MOBILENET, NETWORKS, OPENPOSE, PACKAGE, STAGES, choose_network
 from .poses import strongest_first
@@ -31,7 +31,8 @@ class PoseEstimator:
 
     mode: COCO (18 keypoints) or MPI (15).
     network: openpose, blazepose (the two networks in this package) or auto: OpenPose's where its weights are.
-    device: cpu or gpu.
+    device: cpu or gpu. engine: opencv, openvino, onnxruntime or auto: the fastest that works there.
+    precision: auto or fp32; bf16: twice as fast on processors that multiply it, keypoints a little off (OpenVINO).
     net_wh: the most that the heatmap network's input may measure, width and height in pixels; -1 for one: no limit.
     stages: of OpenPose's network, 1 to 6. accuracy: fast, balanced or best. threshold: the least score, 0 to 1.
     number_people_max: -1 for everyone.
@@ -44,6 +45,8 @@ class PoseEstimator:
         network: str = "auto",
         device: str = "cpu",
         *,
+        engine: str = "auto",
+        precision: str = "auto",
         model_folder: str | Path = PACKAGE,
         net_wh: tuple[int, int] | None = None,
         stages: int = STAGES,
@@ -54,18 +57,21 @@ class PoseEstimator:
         check_choice("mode", mode, SKELETONS)
         check_choice("network", network, NETWORKS)
         check_choice("device", device, DEVICES)
+        check_choice("engine", engine, ENGINES)
+        check_choice("precision", precision, PRECISIONS)
         check_choice("stages", stages, range(1, STAGES + 1))
         check_choice("accuracy", accuracy, PRESETS)
         check_number("threshold", threshold, 0, 1)
         check_number("number_people_max", number_people_max, 1, math.inf, also=-1)
         self.skeleton: Skeleton = SKELETONS[mode]
-        self.preset, self.device = PRESETS[accuracy], Device(device)
+        self.preset = PRESETS[accuracy]
+        self.engine, self.hint = choose_engine(engine, device, precision)
         self.net_wh, self.threshold, self.number_people_max = net_wh, threshold, number_people_max
         name, self.reason = choose_network(mode, network, Path(model_folder))
         self.openpose = None
         if name == "openpose":
             mirrored = self.preset.mirrored
-            self.openpose = HeatmapNetwork(OPENPOSE[mode], Path(model_folder), self.device, net_wh, stages, mirrored)
+            self.openpose = HeatmapNetwork(OPENPOSE[mode], Path(model_folder), self.engine, net_wh, stages, mirrored)
         elif stages != STAGES:
             raise PoseError("Only OpenPose's networks have stages to leave out, not the two in the box", "stages")
         else:
@@ -73,17 +79,19 @@ class PoseEstimator:
 
     @cached_property
     def topdown(self) -> TopDown:
-        return TopDown(self.device, self.preset, self.net_wh if self.openpose is None else None)
+        return TopDown(self.engine, self.preset, self.net_wh if self.openpose is None else None)
 
     @property
     def description(self) -> str:
-        """One line: what runs, why, where, and under which licence."""
+        """One line: what runs, why, under which licence, where; a second one where an engine is missing or broken."""
         if self.openpose:
             name, licence = self.openpose.model.name, "non-commercial research only"
         else:
             name, licence = f"{MOBILENET.name} and BlazePose", "Apache-2.0"
         from_coco = "; MPI keypoints worked out from BlazePose's" if self.is_converted else ""
-        return f"{name} ({self.reason}; {licence}{from_coco}) on {self.device.name}, OpenCV {cv2.__version__}"
+        engine = self.engine
+        where = f"{engine.device}, {engine.name}, {engine.precision}"
+        return f"{name} ({self.reason}; {licence}{from_coco}) on {where}" + (f"\n{self.hint}" if self.hint else "")
 
     @property
     def is_converted(self) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from .blazepose import CROP_MARGIN, Crop, LandmarkNetwork, PersonEstimate, crop_around
 from .decode import find_candidates, find_peaks
 from .maps import Maps
-from .networks.devices import Device
+from .networks.engines import Engine
 from .networks.heatmap_network import HeatmapNetwork
 from .networks.registry import MOBILENET, PACKAGE
 from .poses import pose_distance, similarity
@@ -58,17 +58,17 @@ PRESETS = {
 class TopDown:
     """Estimates everyone's pose in a picture, and people's again in the next frame of a clip."""
 
-    def __init__(self, device: Device, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
-        self.preset, self.device = preset, device
+    def __init__(self, engine: Engine, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
+        self.preset, self.engine = preset, engine
         self.pool = ThreadPoolExecutor(1)
-        landmarks = self.pool.submit(LandmarkNetwork.load, device)
-        self.detector = HeatmapNetwork(MOBILENET, PACKAGE, device, net_wh, mirrored=preset.mirrored)
+        landmarks = self.pool.submit(LandmarkNetwork.load, engine)
+        self.detector = HeatmapNetwork(MOBILENET, PACKAGE, engine, net_wh, mirrored=preset.mirrored)
         self.landmarks = landmarks.result()
 
     @cached_property
     def second_landmarks(self) -> Future[LandmarkNetwork]:
         """For the pool's thread: two inferences in parallel use two cores better than one does."""
-        return self.pool.submit(LandmarkNetwork.load, self.device)
+        return self.pool.submit(LandmarkNetwork.load, self.engine)
 
     def track(self, picture: np.ndarray, crop: Crop, masked: Sequence[np.ndarray]) -> PersonEstimate:
         """The person in a crop of a clip's frame, other people's poses masked."""

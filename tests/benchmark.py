@@ -10,7 +10,7 @@ draw) needs OpenCV 4: give a Python that has it with --opencv4 where this one ha
 """
 
 import argparse
-import importlib.util
+import contextlib
 import json
 import os
 import platform
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -28,9 +29,10 @@ from made import seeing_weights, write_caffemodel
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
-from pose import PoseEstimator  # noqa: E402
-from pose.networks import caffe_to_onnx, registry  # noqa: E402
-from pose.networks.devices import Device  # noqa: E402
+from pose import PoseError  # noqa: E402
+from pose.blazepose import LandmarkNetwork  # noqa: E402
+from pose.networks import registry  # noqa: E402
+from pose.networks.engines import Engine, OpenCV, choose_engine  # noqa: E402
 from pose.networks.heatmap_network import HeatmapNetwork  # noqa: E402
 from pose.networks.registry import MOBILENET, PACKAGE, STAGES  # noqa: E402
 
@@ -194,34 +196,70 @@ def commands(python4: str | None, weights_folder: Path, work: Path) -> dict[str,
     return table
 
 
+def engines() -> list[Engine]:
+    """Those that work here."""
+    found = []
+    for name, precision in (("opencv", "fp32"), ("openvino", "fp32"), ("openvino", "bf16"), ("onnxruntime", "fp32")):
+        with contextlib.suppress(PoseError):
+            found.append(choose_engine(name, "cpu", precision)[0])
+    return found
+
+
 def forwards(weights_folder: Path) -> dict:
     """Functions that run a network once on a square input of the usual size, by the name in the table."""
     example = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
     picture = cv2.resize(example, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    blob = cv2.dnn.blobFromImage(picture, 1 / 256, mean=(128, 128, 128))
+    blob = cv2.dnn.blobFromImage(picture[:256, :256], 1 / 255)
     table = {}
-    for stages in range(STAGES, 0, -1):
-        openpose = HeatmapNetwork(OPENPOSE, weights_folder, Device("cpu"), stages=stages)
-        table[f"OpenPose COCO, --stages {stages}"] = lambda openpose=openpose: openpose(picture)
-    files = PACKAGE / OPENPOSE.weights.prototxt, weights_folder / OPENPOSE.weights.name, STAGES
-    if importlib.util.find_spec("onnxruntime"):
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(caffe_to_onnx.onnx_model(*files).tobytes())
-        table["the same, onnxruntime"] = lambda: session.run(None, {"image": blob})
-    if importlib.util.find_spec("openvino"):
-        import openvino
-
-        model = openvino.Core().read_model(caffe_to_onnx.onnx_model(*files).tobytes())
-        model.reshape(list(blob.shape))
-        compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        table["the same, OpenVINO f32"] = lambda: compiled([blob])
-    small = PoseEstimator(network="blazepose")
-    blob_256 = cv2.dnn.blobFromImage(picture[:256, :256], 1 / 255)
-    table["mobilenet_thin, four stages"] = lambda: small.topdown.detector(picture)
-    table["BlazePose's landmarks, 256x256"] = lambda: small.topdown.landmarks.forward(blob_256)
-    table["the example photo's people"] = lambda: small(example)
+    for engine in engines():
+        how = f"{engine.name} {engine.precision}"
+        openpose = HeatmapNetwork(OPENPOSE, weights_folder, engine)
+        table[f"{OPENPOSE.name}, {how}"] = lambda openpose=openpose: openpose(picture)
+        detector = HeatmapNetwork(MOBILENET, PACKAGE, engine)
+        table[f"mobilenet_thin, {how}"] = lambda detector=detector: detector(picture)
+        landmarks = LandmarkNetwork.load(engine)
+        table[f"BlazePose's landmarks, 256x256, {how}"] = lambda landmarks=landmarks: landmarks.forward(blob)
+    for stages in range(STAGES - 1, 0, -1):
+        openpose = HeatmapNetwork(OPENPOSE, weights_folder, OpenCV("cpu", "fp32"), stages=stages)
+        table[f"{OPENPOSE.name}, --stages {stages}, OpenCV"] = lambda openpose=openpose: openpose(picture)
     return table
+
+
+def report_limits(work: Path) -> None:
+    """What this machine gives at the most."""
+    side = 2048
+    matrix, copied = np.ones((side, side), np.float32), np.ones(1 << 26, np.uint8)
+    clip, frames = PROJECT / "Input" / "example_video1.mp4", []
+
+    def decode() -> None:
+        frames.clear()
+        capture = cv2.VideoCapture(str(clip))
+        while (read := capture.read())[0]:
+            frames.append(read[1])
+
+    def encode() -> None:
+        size_wh = frames[0].shape[1::-1]
+        writer = cv2.VideoWriter(str(work / "limit.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 25, size_wh)
+        for frame in frames:
+            writer.write(frame)
+        writer.release()
+
+    def seconds(function: Callable[[], object]) -> float:
+        function()
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            function()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    decoding = seconds(decode)
+    print(
+        f"\nThe machine's limits: {2e-9 * side**3 / seconds(lambda: matrix @ matrix):.0f} GFLOP/s (f32 matrices), "
+        f"{copied.nbytes / 1e9 / seconds(copied.copy):.1f} GB/s copied; of the example clip "
+        f"{len(frames) / decoding:.0f} frames/s decoded, "
+        f"{len(frames) / seconds(encode):.0f} encoded."
+    )
 
 
 def report(title: str, rounds: dict[str, list[float]], base: str | None, peaks: dict[str, float]) -> None:
@@ -255,6 +293,7 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}")
     with tempfile.TemporaryDirectory() as name:
         work = folder = Path(name)
+        report_limits(work)
         if not args.photos_only:
             report_clip(args.runs, work, args.mediapipe)
         if args.clip_only:
@@ -278,7 +317,7 @@ def main() -> None:
         loads, rounds = [], {}
         for _ in range(args.runs):
             start = time.perf_counter()
-            HeatmapNetwork(OPENPOSE, folder, Device("cpu"))
+            HeatmapNetwork(OPENPOSE, folder, OpenCV("cpu", "fp32"))
             loads.append(time.perf_counter() - start)
         report("loading a network", {OPENPOSE.name: loads}, None, {})
         table = forwards(folder)
@@ -289,7 +328,7 @@ def main() -> None:
                 start = time.perf_counter()
                 function()
                 rounds.setdefault(key, []).append(time.perf_counter() - start)
-        report(f"network alone, {SIDE}x{SIDE}", rounds, f"OpenPose COCO, --stages {STAGES}", {})
+        report(f"network alone, {SIDE}x{SIDE}", rounds, next(iter(table)), {})
     return None
 
 

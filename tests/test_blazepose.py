@@ -21,7 +21,7 @@ from pose.blazepose import (
     refine_by_heatmaps,
 )
 from pose.cli import PROJECT
-from pose.networks.devices import Device
+from pose.networks.engines import OpenCV
 from pose.networks.registry import BLAZEPOSE, PACKAGE
 from pose.skeletons import COCO, MPI
 
@@ -39,7 +39,7 @@ def standing_pose(at=(60, 60), scale=1.0):
 
 @pytest.fixture(scope="module")
 def landmarks():
-    return LandmarkNetwork.load(Device("cpu"))
+    return LandmarkNetwork.load(OpenCV("cpu", "fp32"))
 
 
 @pytest.mark.skipif(cv2.__version__ < "5", reason="OpenCV 4 counts layers before it joins them")

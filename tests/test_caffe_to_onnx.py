@@ -15,7 +15,7 @@ from made import layer_shapes, random_weights, write_caffemodel
 
 from pose import PoseError
 from pose.networks.caffe_to_onnx import onnx_model
-from pose.networks.devices import Device
+from pose.networks.engines import OpenCV
 from pose.networks.heatmap_network import HeatmapNetwork
 from pose.networks.registry import OPENPOSE
 from pose.skeletons import MPI
@@ -125,7 +125,7 @@ def test_full_networks(mode, parameters, tmp_path):
     outputs = stage_outputs(weights, PICTURE[:24, :16])
     for stages in (1, 6):
         assert_is_stage(
-            forward(HeatmapNetwork(model, tmp_path, Device("cpu"), stages=stages).net, PICTURE[:24, :16]),
+            HeatmapNetwork(model, tmp_path, OpenCV("cpu", "fp32"), stages=stages).forward(PICTURE[:24, :16]),
             outputs,
             stages,
         )
@@ -139,7 +139,9 @@ def test_every_stage(mode, folder):
     weights = thin_weights(mode)
     model, outputs = thin_model(folder, mode, weights), stage_outputs(weights, PICTURE)
     for stages in range(1, 7):
-        assert_is_stage(HeatmapNetwork(model, folder, Device("cpu"), stages=stages).forward(PICTURE), outputs, stages)
+        assert_is_stage(
+            HeatmapNetwork(model, folder, OpenCV("cpu", "fp32"), stages=stages).forward(PICTURE), outputs, stages
+        )
 
 
 @pytest.mark.parametrize("stages", [1, 2, 6])
@@ -162,8 +164,10 @@ def test_onnx_with_its_weights_is_valid_and_engines_agree(stages, folder):
 def test_every_way_to_write_weights(how, folder, monkeypatch):
     """Old files have sizes in four numbers, and snapshots have layers that the prototxt has not."""
     monkeypatch.chdir(folder)
-    plain = HeatmapNetwork(thin_model(folder), folder, Device("cpu")).forward(PICTURE)
-    assert np.array_equal(HeatmapNetwork(thin_model(folder, **how), Path(), Device("cpu")).forward(PICTURE), plain)
+    plain = HeatmapNetwork(thin_model(folder), folder, OpenCV("cpu", "fp32")).forward(PICTURE)
+    assert np.array_equal(
+        HeatmapNetwork(thin_model(folder, **how), Path(), OpenCV("cpu", "fp32")).forward(PICTURE), plain
+    )
 
 
 def test_the_faster_prototxt_is_what_stages_4_runs(folder):
@@ -189,7 +193,7 @@ def test_prototxts_as_other_programs_read_them(name, last, folder):
 def run(model, folder):
     """Whether it runs with an output in range; else it has to say in one sentence that the file is not the genuine."""
     try:
-        values = HeatmapNetwork(model, folder, Device("cpu")).forward(PICTURE)
+        values = HeatmapNetwork(model, folder, OpenCV("cpu", "fp32")).forward(PICTURE)
     except PoseError as error:
         path, name = folder / model.weights.name, model.weights.name.split("/")[0]
         hash_name = {"coco": "SHA-256", "mpi": "SHA-1"}[name]
@@ -221,7 +225,7 @@ def test_weights_that_are_none(content, what, folder):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(PoseError, match=rf"pose_iter_440000.caffemodel {what}.*; .*\./getModels.sh coco$"):
-        HeatmapNetwork(model, folder, Device("cpu"))
+        HeatmapNetwork(model, folder, OpenCV("cpu", "fp32"))
 
 
 @pytest.mark.parametrize("mode", ["COCO", "MPI"])
@@ -265,8 +269,8 @@ def test_output_out_of_range_or_none(bias, folder, monkeypatch):
         monkeypatch.setattr(cv2.dnn, "blobFromImage", lambda *_, **__: cv2.resize(PICTURE, (0, 0)))
     assert not run(model, folder)
     digest = hashlib.sha256((folder / model.weights.name).read_bytes()).hexdigest()
-    with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU: "):
-        HeatmapNetwork(with_weights(model, hash=digest), folder, Device("cpu")).forward(PICTURE)
+    with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU with OpenCV .*: "):
+        HeatmapNetwork(with_weights(model, hash=digest), folder, OpenCV("cpu", "fp32")).forward(PICTURE)
 
 
 def test_another_number_of_channels(folder):
@@ -277,4 +281,4 @@ def test_an_error_with_the_genuine_file_is_ours(folder):
     model = thin_model(folder)
     (folder / model.weights.name).write_bytes(b"<html>")
     with pytest.raises((KeyError, ValueError)):
-        HeatmapNetwork(with_weights(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder, Device("cpu"))
+        HeatmapNetwork(with_weights(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder, OpenCV("cpu", "fp32"))

@@ -10,7 +10,7 @@ from pose.blazepose import LandmarkNetwork, make_crop
 from pose.cli import PROJECT
 from pose.maps import fit
 from pose.networks import caffe_to_onnx
-from pose.networks.devices import Device, choose_device
+from pose.networks.engines import OpenCV, choose_opencv_device, load_network
 from pose.networks.heatmap_network import HeatmapNetwork, usual_size
 from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, choose_network
 from pose.skeletons import COCO
@@ -82,12 +82,12 @@ def report(monkeypatch, cuda=(), opencl=None):
 
 def test_cpu_asks_for_no_gpu(monkeypatch):
     report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA], opencl=cv2.ocl.Device_TYPE_GPU)
-    assert choose_device("cpu") == (cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU")
+    assert choose_opencv_device("cpu", "auto") == (cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU")
 
 
 def test_cuda_comes_first(monkeypatch):
     report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA], opencl=cv2.ocl.Device_TYPE_GPU)
-    assert choose_device("gpu")[:2] == (cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA)
+    assert choose_opencv_device("gpu", "auto")[:2] == (cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA)
 
 
 @pytest.mark.parametrize(("major", "half"), [(6, False), (7, True), (12, True)])
@@ -98,14 +98,15 @@ def test_cuda_with_16_bit_floats_where_the_card_is_good_at_them(monkeypatch, maj
 
     report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA, cv2.dnn.DNN_TARGET_CUDA_FP16])
     monkeypatch.setattr(cv2.cuda, "DeviceInfo", StandInCard, raising=False)
-    _, target, name = choose_device("gpu")
+    _, target, name = choose_opencv_device("gpu", "auto")
     assert target == (cv2.dnn.DNN_TARGET_CUDA_FP16 if half else cv2.dnn.DNN_TARGET_CUDA)
-    assert ("16-bit" in name) is half
+    assert name == "GPU (CUDA)"
+    assert choose_opencv_device("gpu", "fp32")[1] == cv2.dnn.DNN_TARGET_CUDA
 
 
 def test_then_an_opencl_gpu(monkeypatch):
     report(monkeypatch, opencl=cv2.ocl.Device_TYPE_GPU)
-    backend, target, name = choose_device("gpu")
+    backend, target, name = choose_opencv_device("gpu", "auto")
     assert (backend, target) == (cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_OPENCL)
     assert name == "OpenCL (Stand-in)"
 
@@ -113,13 +114,13 @@ def test_then_an_opencl_gpu(monkeypatch):
 @pytest.mark.parametrize("opencl", [None, cv2.ocl.Device_TYPE_CPU])
 def test_never_a_silent_cpu_run(monkeypatch, opencl):
     report(monkeypatch, opencl=opencl)
-    with pytest.raises(PoseError, match="neither CUDA"):
-        choose_device("gpu")
+    with pytest.raises(PoseError, match="neither CUDA nor an OpenCL GPU"):
+        choose_opencv_device("gpu", "auto")
 
 
 @pytest.mark.parametrize("net_wh", [None, (368, 368), (16, 16), (-1, 96), (640, 40)])
 def test_the_detector_answers_at_any_size(net_wh):
-    maps = HeatmapNetwork(MOBILENET, PACKAGE, Device("cpu"), net_wh)(np.full((300, 400, 3), 127, np.uint8))
+    maps = HeatmapNetwork(MOBILENET, PACKAGE, OpenCV("cpu", "fp32"), net_wh)(np.full((300, 400, 3), 127, np.uint8))
     assert maps.values.shape[0] == 57
     assert np.isfinite(maps.values).all()
 
@@ -127,7 +128,7 @@ def test_the_detector_answers_at_any_size(net_wh):
 def test_the_detectors_fields_are_where_the_table_says():
     """Along the walker's left shin (knee 12 to ankle 13) the field of channels 29, 30 points down the shin."""
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
-    maps = HeatmapNetwork(MOBILENET, PACKAGE, Device("cpu"))(picture)
+    maps = HeatmapNetwork(MOBILENET, PACKAGE, OpenCV("cpu", "fp32"))(picture)
     knee, ankle = np.array([303, 376]), np.array([349, 461])  # labelled by hand
     unit = (ankle - knee) / np.linalg.norm(ankle - knee)
     x, y = np.rint(((knee + ankle) / 2 + 0.5) / maps.cell_wh - 0.5).astype(int)
@@ -150,7 +151,7 @@ def test_a_network_of_the_repository_that_is_cut_off(tmp_path, share):
         data = (PACKAGE / weights.name).read_bytes()
         (tmp_path / weights.name).write_bytes(data[: int(share * len(data))])
         with pytest.raises(PoseError, match=r"\.onnx is .*put the project's own file back"):
-            Device("cpu").load(weights, tmp_path)
+            load_network(OpenCV("cpu", "fp32"), weights, tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(cv2.dnn, "ENGINE_CLASSIC"), reason="OpenCV 4 has one engine")
@@ -162,43 +163,44 @@ def test_on_a_gpu_opencv_5_gets_a_file_and_its_classic_engine(monkeypatch):
         calls.append((isinstance(what, str) and Path(what).stat().st_size, engine))
 
     monkeypatch.setattr(cv2.dnn, "readNetFromONNX", read)
-    on_gpu = Device("cpu")
-    on_gpu.is_cpu, on_gpu.prepared = False, lambda net: net
-    on_gpu.read_onnx(np.zeros(7, np.uint8))
-    Device("cpu").read_onnx(np.zeros(7, np.uint8))
+    on_gpu = OpenCV("cpu", "fp32")
+    on_gpu.is_cpu = False
+    on_gpu.read(np.zeros(7, np.uint8))
+    OpenCV("cpu", "fp32").read(np.zeros(7, np.uint8))
     assert calls == [(7, cv2.dnn.ENGINE_CLASSIC), (False, None)]
 
 
-@pytest.mark.skipif(hasattr(cv2.dnn, "readNetFromCaffe"), reason="OpenCV 4 reads no weights from beside an ONNX file")
-def test_on_the_cpu_opencv_5_reads_openposes_weights_where_they_are(monkeypatch):
-    """Unless OpenCV cannot open their path. On a GPU never: its classic engine knows of no weights elsewhere."""
+@pytest.mark.parametrize(("reads_elsewhere", "sizes"), [(True, [5, 7]), (False, [7])])
+def test_openposes_weights_are_read_where_they_are_by_an_engine_that_can(monkeypatch, reads_elsewhere, sizes):
+    """Unless the engine cannot open their path; then they come within the model."""
     calls = []
 
-    def read(graph, engine=None):
-        calls.append(Path(graph).stat().st_size if engine else graph.size)
-        if calls[-1] == 5:
-            raise cv2.error("no such file")
+    class StandIn:
+        reads_weights_elsewhere = reads_elsewhere
+
+        def load(self, model):
+            calls.append(model.size)
+            if model.size == 5:
+                raise RuntimeError("no such file")
 
     monkeypatch.setattr(caffe_to_onnx, "onnx_model", lambda *_, embed=True: np.zeros(7 if embed else 5, np.uint8))
-    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", read)
-    on_gpu = Device("cpu")
-    on_gpu.is_cpu, on_gpu.prepared = False, lambda net: net
-    Device("cpu").load(OPENPOSE["MPI"].weights, Path())
-    on_gpu.load(OPENPOSE["MPI"].weights, Path())
-    assert calls == [5, 7, 7]
+    load_network(StandIn(), OPENPOSE["MPI"].weights, Path())
+    assert calls == sizes
 
 
 def test_opencl_gives_equal_results_where_a_device_is_allowed():
     """Runs where OpenCL devices are: with PoCL, OPENCV_OPENCL_DEVICE=:CPU:0 OPENCV_DNN_OPENCL_ALLOW_ALL_DEVICES=1."""
     try:
-        device = Device("gpu")
+        gpu = OpenCV("gpu", "fp32")
     except PoseError:
         pytest.skip("no GPU, and no OpenCL device that is allowed to stand in")
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
-    on_gpu, on_cpu = (HeatmapNetwork(MOBILENET, PACKAGE, where, (96, 96))(picture) for where in (device, Device("cpu")))
+    on_gpu, on_cpu = (
+        HeatmapNetwork(MOBILENET, PACKAGE, where, (96, 96))(picture) for where in (gpu, OpenCV("cpu", "fp32"))
+    )
     assert np.abs(on_gpu.values - on_cpu.values).max() < 1e-3
     crop = make_crop(np.array([280.0, 280]), 260, np.array([0, -1.0]))
-    on_gpu, on_cpu = (LandmarkNetwork.load(where)(picture, crop) for where in (device, Device("cpu")))
+    on_gpu, on_cpu = (LandmarkNetwork.load(where)(picture, crop) for where in (gpu, OpenCV("cpu", "fp32")))
     assert on_cpu.presence > 0.9
     assert np.abs(on_gpu.pose[:, :2] - on_cpu.pose[:, :2]).max() < 1
 
@@ -213,6 +215,6 @@ def test_mirrored_maps_are_those_of_the_mirrored_picture_too():
     picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
     mirror = np.ascontiguousarray(picture[:, ::-1])
     for mirrored in (False, True):
-        network = HeatmapNetwork(MOBILENET, PACKAGE, Device("cpu"), (368, 368), mirrored=mirrored)
+        network = HeatmapNetwork(MOBILENET, PACKAGE, OpenCV("cpu", "fp32"), (368, 368), mirrored=mirrored)
         difference = np.abs(network(picture).values - COCO.mirror_maps(network(mirror).values)).max()
         assert (difference < 1e-3) == mirrored

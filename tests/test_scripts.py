@@ -61,7 +61,8 @@ def test_help(run, script):
     assert done.returncode == 0
     assert done.stderr == ""
     options = (
-        "--mode --device --network --net_resolution --model_folder --stages --accuracy --number_people_max --threshold"
+        "--mode --device --engine --precision --network --net_resolution --model_folder --stages --accuracy "
+        "--number_people_max --threshold"
     )
     for option in [*options.split(), "--output_dir", "--write_json", "--background", "--no_display"]:
         assert option in done.stdout
@@ -219,7 +220,7 @@ def test_the_first_line_says_which_networks_and_why(run, tmp_path, script, optio
     assert (done.returncode, done.stderr) == (0, "")
     first = done.stdout.splitlines()[0]
     assert first.startswith(says)
-    assert re.search(r" on CPU, OpenCV \d", first)
+    assert re.search(r" on CPU, (OpenCV|OpenVINO|ONNX Runtime) \d[\d.]*, (f32|bf16)$", first)
 
 
 FROM_COCO = "MPI keypoints worked out from BlazePose's"

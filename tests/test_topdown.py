@@ -11,7 +11,7 @@ from painting import standing
 
 from pose.cli import PROJECT
 from pose.media.photos import read_picture
-from pose.networks.devices import Device
+from pose.networks.engines import OpenCV
 from pose.skeletons import COCO
 from pose.topdown import PRESETS, ROTATIONS, TopDown, elsewhere, is_duplicate, rotate_people
 
@@ -21,7 +21,7 @@ CASES = {case.name: case for case in truth.cases() if not case.name.startswith("
 
 @pytest.fixture(scope="module")
 def topdown():
-    return TopDown(Device("cpu"), PRESETS["balanced"])
+    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"])
 
 
 def poses(estimates):
@@ -79,7 +79,7 @@ def test_nobody_in_noise_and_plain_pictures(topdown, shape):
 
 @pytest.mark.parametrize("accuracy", ["fast", "best"])
 def test_other_accuracies(accuracy):
-    topdown = TopDown(Device("cpu"), PRESETS[accuracy])
+    topdown = TopDown(OpenCV("cpu", "fp32"), PRESETS[accuracy])
     for name in ("walker 0", "two_people 0", "pair 148"):
         found = topdown.estimate_people(CASES[name].picture)
         assert len(found) == len(CASES[name].people)

@@ -1,1 +1,1 @@
-"""What runs: which networks there are (registry), where they run (devices), a picture to heatmaps (heatmap_network)."""
+"""What runs: which networks there are (registry), where (engines), a picture to heatmaps (heatmap_network)."""

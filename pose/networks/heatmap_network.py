@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import PoseError
 from ..maps import STRIDE, Maps, brighten, fit
-from .devices import Device
+from .engines import Engine, first_line, load_network
 from .registry import MOBILENET, STAGES, Model
 
 SIDE = 368  # OpenPose's usual height of the network's input
@@ -39,15 +39,15 @@ class HeatmapNetwork:
         self,
         model: Model,
         model_folder: Path,
-        device: Device,
+        engine: Engine,
         net_wh: tuple[int, int] | None = None,
         stages: int = STAGES,
         mirrored: bool = False,
     ) -> None:
         """net_wh: the most that the input may measure; mirrored: averaged with the maps of the mirrored picture."""
         self.model, self.skeleton, self.net_wh, self.mirrored = model, model.skeleton, net_wh, mirrored
-        self.model_folder, self.device_name = model_folder, device.name
-        self.net = device.load(model.weights, model_folder, stages)
+        self.model_folder, self.where = model_folder, f"{engine.device} with {engine.name}"
+        self.forward_blob = load_network(engine, model.weights, model_folder, stages)
 
     def __call__(self, picture: np.ndarray, larger: float = 1) -> Maps:
         """Maps of a picture, (H, W, 3) uint8 blue, green, red; larger: factor on the usual input's sides."""
@@ -64,14 +64,13 @@ class HeatmapNetwork:
     def forward(self, cut: np.ndarray) -> np.ndarray:
         """What the network says, (C, h, w), to an input picture (H, W, 3)."""
         h, w = cut.shape[:2]
-        where = f"{self.model.name} failed at {w}x{h} on {self.device_name}"
+        where = f"{self.model.name} failed at {w}x{h} on {self.where}"
         try:
-            self.net.setInput(cv2.dnn.blobFromImage(cut, self.model.scale, mean=(self.model.mean,) * 3))
-            values = self.net.forward()[0]
-        except cv2.error as error:
+            blob = cv2.dnn.blobFromImage(cut, self.model.scale, mean=(self.model.mean,) * 3)
+            (values,) = self.forward_blob(blob)["net_output"]
+        except Exception as error:  # each engine has its own
             self.model.weights.check_genuine(self.model_folder)
-            reason = error.err or "unknown error"
-            raise PoseError(f"{where}: {reason}", "net_wh") from error
+            raise PoseError(f"{where}: {first_line(error)}", "net_wh") from error
         if values.shape[0] != self.skeleton.channels or not np.abs(values).max() < MAX_VALUE:  # NaN included
             self.model.weights.check_genuine(self.model_folder)
             raise PoseError(f"{where}: its output is not heatmaps and fields", "device")
