@@ -75,9 +75,8 @@ MISSING = "is not installed (pip install it)"
 @pytest.mark.parametrize(
     ("device", "problems", "chosen"),
     [
-        ("cpu", {}, "openvino"),
-        ("cpu", {"openvino": MISSING}, "opencv" if engines.IS_OPENCV_5 else "onnxruntime"),
-        ("cpu", {"onnxruntime": MISSING}, "openvino"),
+        ("cpu", {}, "opencv" if engines.IS_OPENCV_5 else "onnxruntime"),
+        ("cpu", {"onnxruntime": MISSING}, "opencv"),
         ("cpu", {"openvino": MISSING, "onnxruntime": MISSING}, "opencv"),
         ("gpu", {}, "onnxruntime"),
         ("gpu", {"onnxruntime": "partial"}, "openvino"),
@@ -124,22 +123,17 @@ def test_a_broken_installation_is_a_sentence_and_the_next_engine(monkeypatch, tm
     broken = "is installed but cannot be imported (libtbb.so.12: no such file)"
     engine, told = choose_engine()
     assert isinstance(engine, OpenCV)
-    tried = ["OpenVINO"] if engines.IS_OPENCV_5 else ["ONNX Runtime", "OpenVINO"]
-    assert sorted(told.split("; ")) == [f"{name} {broken}" for name in tried]
+    assert engines.IS_OPENCV_5 or told == f"ONNX Runtime {broken}"
     with pytest.raises(PoseError) as raised:
         choose_engine("openvino")
     assert (str(raised.value), raised.value.argument) == (f"OpenVINO {broken}", "engine")
 
 
-@pytest.mark.parametrize(
-    ("machine", "flags", "says"),
-    [("x86_64", "avx2", "about 1.3 times"), ("AMD64", "avx512_bf16", "1.3, in bf16 2.5 times"), ("arm64", "bf16", "")],
-)
-def test_where_only_opencv_is_a_hint_says_what_openvino_brings(monkeypatch, tmp_path, machine, flags, says):
+@pytest.mark.parametrize(("flags", "says"), [("avx2", ""), ("avx512_bf16", "about 2.5 times")])
+def test_where_only_opencv_is_a_hint_says_what_openvino_brings(monkeypatch, tmp_path, flags, says):
     stand_ins(monkeypatch, openvino=MISSING, onnxruntime=MISSING)
     (tmp_path / "cpuinfo").write_text(f"flags: {flags}\n")
     monkeypatch.setattr(engines, "CPU_FLAGS", tmp_path / "cpuinfo")
-    monkeypatch.setattr(engines.platform, "machine", lambda: machine)
     told = choose_engine()[1]
     assert says in told
     assert bool(told) == bool(says)
@@ -156,7 +150,7 @@ def test_nothing_is_imported_that_is_not_used():
 
 def test_bf16_is_never_something_else(monkeypatch):
     stand_ins(monkeypatch)
-    with pytest.raises(PoseError, match="bf16 cannot be used: openvino computes no bf16") as raised:
+    with pytest.raises(PoseError, match="bf16 cannot be used: .*openvino computes no bf16") as raised:
         choose_engine("auto", "cpu", "bf16")
     assert raised.value.argument == "precision"
 

@@ -9,7 +9,6 @@ import contextlib
 import importlib
 import importlib.util
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -37,7 +36,7 @@ GPU_PROVIDERS = {  # ONNX Runtime's, the quickest first
 FIXED_SIDES = b"\n\x03\x08\xf0\x02" * 2  # an input's height and width of 368, in ONNX; OpenCV 4 needs a number there,
 FREE_SIDES = b"\n\x03\x12\x01h\n\x03\x12\x01w"  # and other engines take no other size then
 LOG_FATAL = 4  # of ONNX Runtime's levels: its errors are reported by us
-HINT = "Hint: pip install openvino makes OpenPose's networks about {} times as fast on this machine"
+HINT = "Hint: pip install openvino; its bf16 makes OpenPose's networks about 2.5 times as fast on this machine"
 CPU_FLAGS = Path("/proc/cpuinfo")
 
 Forward = Callable[[np.ndarray], dict[str, np.ndarray]]  # the input (1, 3, H, W) float32 to the outputs by name
@@ -201,8 +200,8 @@ class OnnxRuntime:
 Engine = OpenCV | OpenVINO | OnnxRuntime
 BY_NAME: dict[str, type[Engine]] = {"opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime}
 ENGINES = ("auto", *BY_NAME)
-ORDER = {  # the fastest first: OpenCV 5 runs the networks in the box faster than ONNX Runtime, OpenCV 4 does not
-    "cpu": ("openvino", "opencv") if IS_OPENCV_5 else ("openvino", "onnxruntime", "opencv"),
+ORDER = {  # the fastest first, whole commands; OpenVINO starts slowly, and without bf16 gains less than that takes
+    "cpu": ("opencv", "openvino") if IS_OPENCV_5 else ("onnxruntime", "opencv", "openvino"),
     "gpu": ("onnxruntime", "openvino", "opencv"),
 }
 
@@ -214,18 +213,18 @@ def choose_engine(engine: str = "auto", device: str = "cpu", precision: str = "a
     """
     if engine != "auto":
         return make_engine(engine, device, precision), ""
-    problems: dict[str, str] = {}
+    problems: list[PoseError] = []
     for name in ORDER[device]:
         try:
             chosen = make_engine(name, device, precision)
         except PoseError as error:
-            problems[name] = str(error)
+            problems.append(error)
         else:
-            broken = [problem for problem in problems.values() if "not installed" not in problem]
+            broken = [str(p) for p in problems if p.argument != "precision" and "not installed" not in str(p)]
             return chosen, "; ".join(broken) or (hint() if name == "opencv" and device == "cpu" else "")
     if device == "cpu":
-        raise PoseError(f"bf16 cannot be used: {'; '.join(problems.values())}", "precision")
-    raise PoseError(f"No GPU can be used: {'; '.join(problems.values())}; run: {gpu_package()}", "device")
+        raise PoseError(f"bf16 cannot be used: {'; '.join(map(str, problems))}", "precision")
+    raise PoseError(f"No GPU can be used: {'; '.join(map(str, problems))}; run: {gpu_package()}", "device")
 
 
 def make_engine(name: str, device: str, precision: str) -> Engine:
@@ -244,11 +243,8 @@ def make_engine(name: str, device: str, precision: str) -> Engine:
 
 
 def hint() -> str:
-    """What OpenVINO would bring; on x86 only, where that was measured."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return ""
-    has_bf16 = CPU_FLAGS.is_file() and "avx512_bf16" in CPU_FLAGS.read_text()
-    return HINT.format("1.3" + (", in bf16 2.5" if has_bf16 else ""))
+    """What OpenVINO would bring where the processor multiplies bf16."""
+    return HINT if CPU_FLAGS.is_file() and "avx512_bf16" in CPU_FLAGS.read_text() else ""
 
 
 def gpu_package() -> str:
