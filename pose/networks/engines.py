@@ -243,8 +243,9 @@ def make_engine(name: str, device: str, precision: str) -> Engine:
 
 
 def hint() -> str:
-    """What OpenVINO would bring where the processor multiplies bf16."""
-    return HINT if CPU_FLAGS.is_file() and "avx512_bf16" in CPU_FLAGS.read_text() else ""
+    """What OpenVINO would bring where it is not installed and the processor multiplies bf16."""
+    has_bf16 = CPU_FLAGS.is_file() and "avx512_bf16" in CPU_FLAGS.read_text()
+    return HINT if has_bf16 and importlib.util.find_spec("openvino") is None else ""
 
 
 def gpu_package() -> str:
