@@ -93,9 +93,10 @@ def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path
 
 
 def summary(name: str, people: np.ndarray, seconds: float, skeleton: Path) -> str:
-    count = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
+    from pose.media.results import count_people
+
     found = int((people[:, :, 2] > 0).sum())
-    return f"{name}: {count}, {found} keypoints, {seconds:.2f} s -> {cli.show_path(skeleton)}"
+    return f"{name}: {count_people(len(people))}, {found} keypoints, {seconds:.2f} s -> {cli.show_path(skeleton)}"
 
 
 def command() -> int:

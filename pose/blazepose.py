@@ -195,7 +195,7 @@ def merge_mirrored(one: Inference, mirrored: Inference) -> Inference:
 
 
 def mask_person(image: np.ndarray, pose: np.ndarray, crop: Crop) -> None:
-    """Cover the body of a COCO pose (18, 3) in a crop's image, so that the network sees who is beside it."""
+    """Cover the body of a COCO pose (18, 3) in a crop's image, so that the network sees the other one."""
     points, found = np.rint(crop.to_input(pose[:, :2])).astype(int), pose[:, 2] > 0
     width = BODY_WIDTH * size(pose) * SIDE / (2 * crop.half_side)
     thickness = max(1, min(round(width), MAX_THICKNESS))

@@ -30,7 +30,7 @@ ENGINES = ["auto", "opencv", "openvino", "onnxruntime"]
 PRECISIONS = ["auto", "fp32", "bf16"]
 ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
-LONGEST_STEM = 180  # bytes; file systems allow 255, and results' names have endings
+MAX_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 REMEDIES = {  # by PoseError.argument
     "codec": "choose another --codec",
     "device": "use --device cpu",
@@ -90,7 +90,7 @@ class Parser(argparse.ArgumentParser):
             type=str.lower,
             choices=["cpu", "gpu"],
             default="cpu",
-            help="gpu: CUDA and others, never a part on the CPU",
+            help="gpu: CUDA and others, the first that works",
         )
         engine_help = "auto: the fastest that is installed and works on the device"
         add("--engine", type=str.lower, choices=ENGINES, default="auto", help=engine_help)
@@ -313,8 +313,8 @@ def distinct(stems: Iterable[str]) -> list[str]:
     taken: set[str] = set()
     for stem in stems:
         name = os.fsencode(stem)
-        if len(name) > LONGEST_STEM:
-            stem = f"{name[:LONGEST_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}"
+        if len(name) > MAX_STEM:
+            stem = f"{name[:MAX_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}"
         numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
         result.append(next(one for one in numbered if one.casefold() not in taken))  # some file systems fold case
         taken.add(result[-1].casefold())

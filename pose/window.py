@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-LARGEST_WH = 1280, 720  # pixels, which fit most screens; a window can be made larger
+MAX_WH = 1280, 720  # pixels, which fit most screens; a window can be made larger
 NO_DISPLAY = -2
 
 
@@ -51,7 +51,7 @@ def fitted(picture: np.ndarray) -> np.ndarray:
     import cv2
 
     h, w = picture.shape[:2]
-    scale = min(LARGEST_WH[0] / w, LARGEST_WH[1] / h)
+    scale = min(MAX_WH[0] / w, MAX_WH[1] / h)
     return picture if scale >= 1 else cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 

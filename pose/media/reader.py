@@ -120,7 +120,7 @@ class ClipReader:
         self.put(None)
 
     def timed(self, frames: Iterator[Frame]) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:
-        """The frames at rising times; where the source tells none, or its clock jumps, the frame rate says when."""
+        """The frames at rising times; where the source has none, or its clock jumps, they follow the frame rate."""
         t, shift = 0.0, None
         for number, reported, picture in frames:
             if shift is None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .reader import ClipReader
+from .results import count_people
 
 MAX_LISTED = 6  # people whose seconds are listed
 
@@ -80,14 +81,10 @@ class Summary:
         people = [f"{seconds * frames / self.frames:.1f}" for _, frames in self.seen.most_common()]
         if self.seen:
             more = f" and {len(people) - MAX_LISTED} for less" if len(people) > MAX_LISTED else ""
-            who = f"{count(len(people))}, seen for {', '.join(people[:MAX_LISTED])} s{more}"
+            who = f"{count_people(len(people))}, seen for {', '.join(people[:MAX_LISTED])} s{more}"
         else:
-            who = f"up to {count(self.most)} in a frame" if self.most else "nobody seen"
+            who = f"up to {count_people(self.most)} in a frame" if self.most else "nobody seen"
         speed = f"{clock.total:.1f} s of work, {self.frames / clock.total:.0f} frames a second"
         where = [f"  {kind:6} {path}" for kind, path in paths.items()]
         frames = f"{self.frames} {'frame' if self.frames == 1 else 'frames'}"
         return "\n".join([f"{name}: {frames} ({seconds:.1f} s), {who}; {speed}", *where])
-
-
-def count(people: int) -> str:
-    return f"{people} {'person' if people == 1 else 'people'}"

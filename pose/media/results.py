@@ -35,6 +35,10 @@ def people_to_json(people: np.ndarray, ids: list[int] | None = None) -> str:
     return json.dumps({"version": 1.3, "people": entries}, separators=(",", ":"))
 
 
+def count_people(people: int) -> str:
+    return f"{people} {'person' if people == 1 else 'people'}"
+
+
 def rounded(value: float) -> float | int:
     """Six significant digits, and no decimal point on whole numbers, as OpenPose writes them."""
     number = float(f"{value:.6g}")
@@ -43,7 +47,7 @@ def rounded(value: float) -> float | int:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Where to write, beside `path`; it takes the name `path` when the block ends well and is gone when not.
+    """Where to write, in the folder of `path`; it takes the name `path` when the block ends well and is gone when not.
 
     With Ctrl-C what was done is kept, as NAME-partial or, where that is taken, NAME-partial2 and so on. PoseError where
     it cannot be written.

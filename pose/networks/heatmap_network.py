@@ -62,7 +62,7 @@ class HeatmapNetwork:
         return how.maps(values)
 
     def forward(self, cut: np.ndarray) -> np.ndarray:
-        """What the network says, (C, h, w), to an input picture (H, W, 3)."""
+        """The network's output (C, h, w) for an input picture (H, W, 3)."""
         h, w = cut.shape[:2]
         where = f"{self.model.name} failed at {w}x{h} on {self.where}"
         try:
