@@ -26,7 +26,7 @@ import numpy as np
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
-import truth  # noqa: E402
+import ground_truth  # noqa: E402
 
 from pose import blazepose, topdown  # noqa: E402
 from pose.blazepose import LANDMARK_OF, coco_pose  # noqa: E402
@@ -48,11 +48,11 @@ class Score:
     extra: int = 0  # people where nobody is labelled
     anothers: int = 0
 
-    def add(self, people: np.ndarray, case: truth.Case) -> None:
+    def add(self, people: np.ndarray, case: ground_truth.Case) -> None:
         left = list(people)
         for labels in case.people:
-            seen = labels[:, 2] == truth.SEEN
-            costs = [np.nanmean(np.minimum(truth.distances(person, labels), 1)) for person in left]
+            seen = labels[:, 2] == ground_truth.SEEN
+            costs = [np.nanmean(np.minimum(ground_truth.distances(person, labels), 1)) for person in left]
             self.labelled += 1
             if not costs or min(costs) > 0.7:  # so far off that it is someone else
                 self.errors.append(np.full(seen.sum(), np.inf))
@@ -60,12 +60,12 @@ class Score:
                 continue
             person = left.pop(int(np.argmin(costs)))
             self.found += 1
-            off = truth.distances(person, labels)
+            off = ground_truth.distances(person, labels)
             self.errors.append(off[seen])
             self.scores.append(person[seen, 2])
             for other in case.people:
                 if other is not labels:
-                    self.anothers += int(((off > 0.1) & (truth.distances(person, other) < 0.1)).sum())
+                    self.anothers += int(((off > 0.1) & (ground_truth.distances(person, other) < 0.1)).sum())
         self.extra += sum(not ignored(person, case.ignore) for person in left)
 
     def row(self) -> list[str]:
@@ -94,7 +94,7 @@ def ignored(person: np.ndarray, boxes: list[list[float]]) -> bool:
     return any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)
 
 
-def measure(cases: list[truth.Case], find: Callable[[np.ndarray], np.ndarray]) -> Score:
+def measure(cases: list[ground_truth.Case], find: Callable[[np.ndarray], np.ndarray]) -> Score:
     score = Score()
     for case in cases:
         score.add(find(case.picture), case)
@@ -107,7 +107,7 @@ def table(title: str, head: list[str], rows: dict[str, list[str]]) -> None:
         print(f"| {' | '.join([name, *cells])} |", flush=True)
 
 
-def moved(case: truth.Case, matrix: np.ndarray, size_wh: tuple[int, int]) -> truth.Case:
+def moved(case: ground_truth.Case, matrix: np.ndarray, size_wh: tuple[int, int]) -> ground_truth.Case:
     """The case with its picture under an affine map (2, 3); what is bared is grey."""
     shrinks = np.linalg.det(matrix[:, :2]) < 1
     picture = case.picture
@@ -119,21 +119,21 @@ def moved(case: truth.Case, matrix: np.ndarray, size_wh: tuple[int, int]) -> tru
         labels = labels.copy()
         labels[:, :2] = labels[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         people.append(labels)
-    return truth.Case(case.name, case.group, picture, people, [])
+    return ground_truth.Case(case.name, case.group, picture, people, [])
 
 
-def scaled(case: truth.Case, scale: float) -> truth.Case:
+def scaled(case: ground_truth.Case, scale: float) -> ground_truth.Case:
     h, w = case.picture.shape[:2]
     shift = (scale - 1) / 2  # pixels' centres
     return moved(case, np.array([[scale, 0, shift], [0, scale, shift]]), (round(w * scale), round(h * scale)))
 
 
-def sized(case: truth.Case, pixels: float) -> truth.Case:
+def sized(case: ground_truth.Case, pixels: float) -> ground_truth.Case:
     """Scaled so that the first person is so many pixels large."""
-    return scaled(case, pixels / truth.size_of(case.people[0]))
+    return scaled(case, pixels / ground_truth.size_of(case.people[0]))
 
 
-def turned(case: truth.Case, degrees: float) -> truth.Case:
+def turned(case: ground_truth.Case, degrees: float) -> ground_truth.Case:
     h, w = case.picture.shape[:2]
     side = int(np.hypot(w, h)) if degrees % 90 else max(w, h)
     matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), degrees, 1)
@@ -141,23 +141,23 @@ def turned(case: truth.Case, degrees: float) -> truth.Case:
     return moved(case, matrix, (side, side))
 
 
-def mirrored(case: truth.Case) -> truth.Case:
+def mirrored(case: ground_truth.Case) -> ground_truth.Case:
     w = case.picture.shape[1]
     people = []
     for labels in case.people:
         labels = labels[list(COCO.mirrored)]
         people.append(np.column_stack([np.where(labels[:, 2] > 0, w - 1 - labels[:, 0], 0), labels[:, 1:]]))
-    return truth.Case(case.name, case.group, np.ascontiguousarray(case.picture[:, ::-1]), people, [])
+    return ground_truth.Case(case.name, case.group, np.ascontiguousarray(case.picture[:, ::-1]), people, [])
 
 
-def wide(case: truth.Case) -> truth.Case:
+def wide(case: ground_truth.Case) -> ground_truth.Case:
     """Five times as wide as high."""
     h, w = case.picture.shape[:2]
     return moved(case, np.array([[1, 0, (5 * h - w) / 2], [0, 1, 0.0]]), (5 * h, h))
 
 
-def changed(case: truth.Case, change: Callable[[np.ndarray], np.ndarray]) -> truth.Case:
-    return truth.Case(case.name, case.group, change(case.picture), case.people, case.ignore)
+def changed(case: ground_truth.Case, change: Callable[[np.ndarray], np.ndarray]) -> ground_truth.Case:
+    return ground_truth.Case(case.name, case.group, change(case.picture), case.people, case.ignore)
 
 
 def noisy(picture: np.ndarray) -> np.ndarray:
@@ -169,7 +169,7 @@ def compressed(picture: np.ndarray) -> np.ndarray:
     return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 10])[1], cv2.IMREAD_COLOR)
 
 
-CONDITIONS: dict[str, Callable[[truth.Case], truth.Case]] = {
+CONDITIONS: dict[str, Callable[[ground_truth.Case], ground_truth.Case]] = {
     "as they are": lambda case: case,
     "mirrored": mirrored,
     "person of 200 pixels": lambda case: sized(case, 200),
@@ -203,10 +203,10 @@ CHOICES: dict[str, tuple[dict, tuple]] = {
 }
 
 
-def compare_choices(cases: list[truth.Case]) -> None:
+def compare_choices(cases: list[ground_truth.Case]) -> None:
     """All choices picture by picture in turn, so that a machine that slows down slows all alike."""
     estimators = {name: PoseEstimator(network="blazepose", **options) for name, (options, _) in CHOICES.items()}
-    scores = {name: {group: Score() for group in truth.GROUPS} for name in CHOICES}
+    scores = {name: {group: Score() for group in ground_truth.GROUPS} for name in CHOICES}
     seconds = {name: [] for name in CHOICES}
     for case in cases:
         for name, (_, patch) in CHOICES.items():
@@ -221,7 +221,7 @@ def compare_choices(cases: list[truth.Case]) -> None:
         ratio = statistics.median(a / b for a, b in zip(seconds[name], usual, strict=True))
         extra = sum(score.extra for score in groups.values())
         rows[name] = [*cells, str(extra), f"{1000 * statistics.median(seconds[name]):.0f} ms", f"{ratio:.2f}"]
-    head = [f"{group}: PCK@0.1 @0.05" for group in truth.GROUPS]
+    head = [f"{group}: PCK@0.1 @0.05" for group in ground_truth.GROUPS]
     table("choice", [*head, "extra people", "a picture", "ratio"], rows)
 
 
@@ -237,9 +237,9 @@ for name in sys.argv[1:]:
 """
 
 
-def report_mediapipe(python: str, cases: list[truth.Case]) -> None:
+def report_mediapipe(python: str, cases: list[ground_truth.Case]) -> None:
     """MediaPipe Pose (full), which finds one person, on the same pictures."""
-    scores = {group: Score() for group in truth.GROUPS}
+    scores = {group: Score() for group in ground_truth.GROUPS}
     with tempfile.TemporaryDirectory() as folder:
         names = [f"{folder}/{number}.png" for number in range(len(cases))]
         for name, case in zip(names, cases, strict=True):
@@ -257,9 +257,9 @@ def main() -> None:
     parser.add_argument("--choices", action="store_true", help="also the table of other settings")
     parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")
     args = parser.parse_args()
-    cases = list(truth.cases())
+    cases = list(ground_truth.cases())
     find = PoseEstimator(network="blazepose")
-    scores = {group: measure([case for case in cases if case.group == group], find) for group in truth.GROUPS}
+    scores = {group: measure([case for case in cases if case.group == group], find) for group in ground_truth.GROUPS}
     table("labelled pictures", HEAD, {name: score.row() for name, score in scores.items()})
     single = [case for case in cases if case.group == "one person"]
     single = [case for number, case in enumerate(single) if not case.name.startswith("walk ") or number % 5 == 0]
@@ -275,12 +275,12 @@ def main() -> None:
             str(inside.sum()), f"{(off[inside] < 0.1).mean():.2f}", f"{(off[inside] < 0.05).mean():.2f}"
         ]  # fmt: skip
     table("keypoint's score", ["keypoints", "within 0.1", "within 0.05"], rows)
-    nobody = sorted(truth.DATA.glob("nobody_*"))
+    nobody = sorted(ground_truth.DATA.glob("nobody_*"))
     rows = {path.stem: [str(len(find(read_picture(path))))] for path in nobody}
     table("pictures of nobody", ["people found"], rows)
     again = [
-        truth.distances(again, first)[(first[:, 2] == truth.SEEN) & (again[:, 2] > 0)]
-        for first, again in truth.second_pass()
+        ground_truth.distances(again, first)[(first[:, 2] == ground_truth.SEEN) & (again[:, 2] > 0)]
+        for first, again in ground_truth.second_pass()
     ]
     again = np.concatenate(again)
     median, within = np.median(again), (again < 0.05).mean()

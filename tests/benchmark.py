@@ -25,7 +25,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from made import seeing_weights, write_caffemodel
+from synthetic_weights import seeing_weights, write_caffemodel
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))

@@ -1,10 +1,10 @@
 """Crops, landmarks and what is made of them; the network itself on the example photo."""
 
 import cv2
+import ground_truth
 import numpy as np
 import pytest
-import truth
-from painting import standing
+from synthetic_maps import standing
 
 from pose import blazepose
 from pose.blazepose import (
@@ -149,31 +149,31 @@ def test_left_and_right_landmarks_of_a_mirrored_picture():
 
 
 def test_the_example_against_labels(landmarks):
-    (label,) = truth.load("walker")[0]
+    (label,) = ground_truth.load("walker")[0]
     estimate = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
     assert estimate.presence > 0.99
     assert estimate.confidence > 0.7
-    assert (truth.errors(estimate.pose[None], label) < 0.05).all()
+    assert (ground_truth.errors(estimate.pose[None], label) < 0.05).all()
     assert np.linalg.norm(estimate.next_crop.centre - label[[8, 11], :2].mean(axis=0)) < 15
     assert np.allclose(estimate.next_crop.up, UP, atol=0.2)
     mirrored = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])), mirrored=True)
-    assert (truth.errors(mirrored.pose[None], label) < 0.05).all()
+    assert (ground_truth.errors(mirrored.pose[None], label) < 0.05).all()
     assert not np.array_equal(mirrored.pose, estimate.pose)
 
 
 @pytest.mark.parametrize("degrees", range(0, 360, 45))
 def test_a_turned_person_has_the_same_keypoints(landmarks, degrees):
-    (label,) = truth.load("walker")[0]
+    (label,) = ground_truth.load("walker")[0]
     matrix = cv2.getRotationMatrix2D((264.5, 264.5), degrees, 0.7)
     turned = cv2.warpAffine(PICTURE, matrix, (530, 530))
     label = label.copy()
     label[:, :2] = label[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     estimate = landmarks(turned, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
-    assert (truth.errors(estimate.pose[None], label) < 0.06).all()
+    assert (ground_truth.errors(estimate.pose[None], label) < 0.06).all()
 
 
 def test_what_lies_outside_the_picture_scores_nothing(landmarks):
-    (label,) = truth.load("walker")[0]
+    (label,) = ground_truth.load("walker")[0]
     crop = crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))
     pose = landmarks(np.ascontiguousarray(PICTURE[:350]), crop).pose
     assert (pose[[10, 13], 2] == 0).all()  # the ankles, below
@@ -183,12 +183,12 @@ def test_what_lies_outside_the_picture_scores_nothing(landmarks):
 
 def test_the_face_of_a_head_seen_from_behind_is_not_found(landmarks):
     """The man with the cap in frame 333 turns his back to us; she in the example shows her face."""
-    (label,) = truth.load("balance")[333]
-    picture = cv2.imread(str(truth.DATA / "balance_333.jpg"))
+    (label,) = ground_truth.load("balance")[333]
+    picture = cv2.imread(str(ground_truth.DATA / "balance_333.jpg"))
     behind = landmarks(picture, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))).pose
     assert (behind[[0, 14, 15], 2] == 0).all()
     assert (behind[2:14, 2] > 0).all()
-    (label,) = truth.load("walker")[0]
+    (label,) = ground_truth.load("walker")[0]
     front = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))).pose
     assert (front[[0, 15], 2] > 0.5).all()
 
@@ -227,9 +227,9 @@ def test_what_was_not_found_is_not_painted():
 def test_mpi_from_coco_against_labels(landmarks):
     for name, label_name in (("example_image1", "walker"), ("example_image2", "two_people")):
         picture = cv2.imread(str(next((PROJECT / "Input").glob(f"{name}.*"))))
-        for label, points in zip(truth.load(label_name)[0], truth.read("mpi")[name], strict=True):
+        for label, points in zip(ground_truth.load(label_name)[0], ground_truth.read("mpi")[name], strict=True):
             estimate = landmarks(picture, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
-            pose, size = mpi_pose(estimate.pose), truth.size_of(label)
+            pose, size = mpi_pose(estimate.pose), ground_truth.size_of(label)
             for point in ("Head", "Neck", "Chest"):
                 off = np.linalg.norm(pose[MPI.keypoints.index(point), :2] - points[point.lower()])
                 assert off < 0.08 * size, (name, point)

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made import layer_shapes, random_weights, write_caffemodel
+from synthetic_weights import layer_shapes, random_weights, write_caffemodel
 
 from pose import PoseError
 from pose.networks.caffe_to_onnx import onnx_model

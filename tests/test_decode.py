@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from painting import paint, standing
+from synthetic_maps import paint, standing
 
 from pose import decode
 from pose.decode import find_candidates, find_peaks, find_people, sample

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from painting import pose_at
+from synthetic_maps import pose_at
 
 from pose.draw import draw_frame_info, draw_keypoints, draw_skeleton, on_background
 from pose.skeletons import COCO, MPI, SKELETONS

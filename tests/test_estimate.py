@@ -4,10 +4,10 @@ import math
 from concurrent.futures import Future
 
 import cv2
+import ground_truth
 import numpy as np
 import pytest
-import truth
-from made import painted_figures, seeing_weights, write_caffemodel
+from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 
 from pose import PoseError
 from pose.cli import PROJECT
@@ -21,8 +21,8 @@ EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
 @pytest.fixture(scope="module")
 def walk():
     """The example clip's frames from when all of her is in it, with her keypoints where they are labelled."""
-    labels = truth.load("walk")
-    frames = truth.frames_of("Input/example_video1.mp4", [str(n) for n in range(20, 80)])
+    labels = ground_truth.load("walk")
+    frames = ground_truth.frames_of("Input/example_video1.mp4", [str(n) for n in range(20, 80)])
     return [(int(number), frame, labels.get(int(number), [None])[0]) for number, frame in frames.items()]
 
 
@@ -125,7 +125,7 @@ def test_a_walk_is_followed(walk, step):
     results = follow([(number, frame) for number, frame, _ in walk[::step]])
     assert all(ids == [0] for _, ids in results)
     errors = [
-        truth.errors(people, label)
+        ground_truth.errors(people, label)
         for (people, _), (*_, label) in zip(results, walk[::step], strict=True)
         if label is not None
     ]
@@ -152,7 +152,7 @@ def test_who_lies_in_a_clip_is_followed(turn, walk):
     for (people, ids), (_, lying), (*_, label) in zip(follow(frames), frames, walk[::2], strict=True):
         assert ids == [0]
         if label is not None:
-            errors.append(truth.errors(rotate_people(people, ROTATIONS[turn], lying), label))
+            errors.append(ground_truth.errors(rotate_people(people, ROTATIONS[turn], lying), label))
     assert (np.concatenate(errors) < 0.1).mean() > 0.96
 
 
@@ -169,7 +169,9 @@ def test_a_cartwheel_is_followed(walk):
     results = follow(frames)
     assert all(len(people) == 1 for people, _ in results)
     errors = [
-        truth.errors(people, label) for (people, _), label in zip(results, labels, strict=True) if label is not None
+        ground_truth.errors(people, label)
+        for (people, _), label in zip(results, labels, strict=True)
+        if label is not None
     ]
     assert (np.concatenate(errors) < 0.1).mean() > 0.95
 
@@ -208,7 +210,7 @@ def test_people_who_cross_keep_who_they_are(walk):
         small = cv2.warpAffine(
             frame, np.float32([[-0.8, 0, 990], [0, 0.8, 40]]), (856, 424), borderMode=cv2.BORDER_REPLICATE
         )
-        truth_of = truth.load("walk").get(number)
+        truth_of = ground_truth.load("walk").get(number)
         mask = np.zeros(frame.shape[:2], np.uint8)
         people = estimator(frame, number / 30)[0]
         if len(people):
@@ -250,11 +252,11 @@ def test_no_identities():
 
 def test_who_is_half_behind_another_is_followed_too():
     """A still picture as a clip: both stay, each with their own keypoints."""
-    case = next(case for case in truth.cases() if case.name == "pair 336")
+    case = next(case for case in ground_truth.cases() if case.name == "pair 336")
     for people, ids in follow([(number, case.picture) for number in range(12)]):
         assert sorted(ids) == [0, 1]
         for person in case.people:
-            assert (truth.errors(people, person) < 0.1).mean() > 0.9
+            assert (ground_truth.errors(people, person) < 0.1).mean() > 0.9
 
 
 def test_who_was_lost_is_searched_again_and_again(walk):

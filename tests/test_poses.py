@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from painting import pose_at
+from synthetic_maps import pose_at
 
 from pose.poses import extrapolate, pose_distance, similarity, size, strength, strongest_first
 from pose.skeletons import COCO, MPI, SKELETONS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from painting import paint, pose_at, standing
+from synthetic_maps import paint, pose_at, standing
 
 from pose import cli
 from pose.blazepose import Crop, crop_around, make_crop

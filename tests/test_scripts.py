@@ -12,10 +12,10 @@ import time
 
 import av
 import cv2
+import ground_truth
 import numpy as np
 import pytest
-import truth
-from made import painted_figures, seeing_weights, write_caffemodel
+from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
 import get_hpe_video
@@ -83,7 +83,7 @@ def test_a_photo_gives_two_pictures(run, tmp_path):
         drawn = cv2.imdecode(np.fromfile(tmp_path / name, np.uint8), cv2.IMREAD_COLOR)
         assert drawn.shape == source.shape
         changed = np.argwhere(np.abs(drawn.astype(int) - source).max(axis=2) > 90)
-        (person,) = truth.load("walker")[0]
+        (person,) = ground_truth.load("walker")[0]
         found = person[person[:, 2] > 0, :2]
         assert np.abs(changed.min(axis=0)[::-1] - found.min(axis=0)).max() < 50  # the skeleton lies on her,
         assert np.abs(changed.max(axis=0)[::-1] - found.max(axis=0)).max() < 50  # a number beside the last ankle
@@ -94,20 +94,20 @@ def test_the_examples_against_labels(run, tmp_path):
     assert done.returncode == 0
     folder = tmp_path / "Output" / "ImageCOCO"
     for example, label in (("example_image1", "walker"), ("example_image2", "two_people")):
-        found, people = poses(folder / f"{example}_keypoints.json"), truth.load(label)[0]
+        found, people = poses(folder / f"{example}_keypoints.json"), ground_truth.load(label)[0]
         assert len(found) == len(people)
         for person in people:
-            assert truth.errors(found, person).max() < 0.045
+            assert ground_truth.errors(found, person).max() < 0.045
     (astronaut,) = poses(folder / "example_image3_keypoints.json")
     face = [0, 14, 15, 16, 17]
-    (label,) = truth.load("astronaut")[0]
+    (label,) = ground_truth.load("astronaut")[0]
     assert np.abs(astronaut[face, :2] - label[face, :2]).max() < 15
 
 
 @pytest.mark.parametrize(("degrees", "farthest"), [(45, 0.045), (90, 0.13), (180, 0.045), (270, 0.07)])
 def test_someone_who_lies_or_stands_on_their_head(run, tmp_path, degrees, farthest):
     """At 90 degrees one of the 11 keypoints is a tenth of her size off."""
-    picture, (person,) = cv2.imread(str(PROJECT / "Input" / "example_image1.png")), truth.load("walker")[0]
+    picture, (person,) = cv2.imread(str(PROJECT / "Input" / "example_image1.png")), ground_truth.load("walker")[0]
     turned, turn = turned_clockwise(picture, degrees)
     cv2.imwrite(str(tmp_path / "turned.png"), turned)
     done = run(IMAGE, "--network", "blazepose", "--write_json", "--image_file", "turned.png")
@@ -116,7 +116,7 @@ def test_someone_who_lies_or_stands_on_their_head(run, tmp_path, degrees, farthe
     found = poses(tmp_path / "Output" / "ImageCOCO" / "turned_keypoints.json")
     assert len(found) == 1
     person[:, :2] = person[:, :2] @ turn[:, :2].T + turn[:, 2]
-    off = truth.errors(found, person)
+    off = ground_truth.errors(found, person)
     assert np.median(off) < 0.03
     assert np.sort(off)[-2] < 0.07
     assert off.max() < farthest
@@ -144,7 +144,9 @@ def test_the_example_clip_against_labels(run, tmp_path):
     assert [path.name for path in files] == [f"example_video1_{n:012}_keypoints.json" for n in range(96)]
     assert all(len(poses(path)) >= 1 for path in files)
     off = [
-        truth.errors(poses(files[number]), person) for number, people in truth.load("walk").items() for person in people
+        ground_truth.errors(poses(files[number]), person)
+        for number, people in ground_truth.load("walk").items()
+        for person in people
     ]
     assert (np.concatenate(off) < 0.1).mean() > 0.99
     assert (np.concatenate(off) < 0.05).mean() > 0.975
@@ -183,7 +185,7 @@ def test_nobody_is_no_error(run, tmp_path):
 
 
 def test_pictures_of_things_animals_and_plants_show_nobody(run, tmp_path):
-    photos = sorted(truth.DATA.glob("nobody_*"))
+    photos = sorted(ground_truth.DATA.glob("nobody_*"))
     assert len(photos) == 4
     done = run(IMAGE, "--network", "blazepose", "--write_json", "--image_file", *photos)
     assert (done.returncode, done.stderr) == (0, "")
@@ -193,14 +195,14 @@ def test_pictures_of_things_animals_and_plants_show_nobody(run, tmp_path):
 
 
 def test_what_stands_beside_a_person_is_nobody(run, tmp_path):
-    people = {"grace_hopper": truth.load("grace_hopper")[0], "balance_400": truth.load("balance")[400]}
-    photos = [truth.DATA / f"{name}.jpg" for name in people]
+    people = {"grace_hopper": ground_truth.load("grace_hopper")[0], "balance_400": ground_truth.load("balance")[400]}
+    photos = [ground_truth.DATA / f"{name}.jpg" for name in people]
     done = run(IMAGE, "--network", "blazepose", "--write_json", "--image_file", *photos)
     assert (done.returncode, done.stderr) == (0, "")
     for name, (person,) in people.items():
         assert f"{name}.jpg: 1 person" in done.stdout
         found = poses(tmp_path / "Output" / "ImageCOCO" / f"{name}_keypoints.json")
-        assert (truth.errors(found, person) < 0.1).all()
+        assert (ground_truth.errors(found, person) < 0.1).all()
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def assert_mpi(found, label):
     assert person.shape == (15, 3)
     assert (person[:, 2] > 0).all()
     limbs = slice(2, 14)  # the same numbers in COCO
-    assert truth.errors(person[None, limbs], label[limbs]).max() < 0.06
+    assert ground_truth.errors(person[None, limbs], label[limbs]).max() < 0.06
     head, neck, chest = person[[0, 1, 14], :2]
     assert head[1] < label[0, 1] < neck[1] < label[[2, 5], 1].max() < chest[1] < label[[8, 11], 1].min()
 
@@ -243,11 +245,11 @@ def test_mpi_on_a_fresh_clone(run, tmp_path):
     assert FROM_COCO in done.stdout
     assert "1 person, 15 keypoints" in done.stdout
     folder = tmp_path / "Output" / "ImageMPI"
-    found, (label,) = poses(folder / "example_image1_keypoints.json"), truth.load("walker")[0]
+    found, (label,) = poses(folder / "example_image1_keypoints.json"), ground_truth.load("walker")[0]
     assert_mpi(found, label)
-    for name, at in truth.read("mpi")["example_image1"][0].items():
+    for name, at in ground_truth.read("mpi")["example_image1"][0].items():
         keypoint = {"head": 0, "neck": 1, "chest": 14}[name]
-        assert np.linalg.norm(found[0, keypoint, :2] - at) < 0.06 * truth.size_of(label), name
+        assert np.linalg.norm(found[0, keypoint, :2] - at) < 0.06 * ground_truth.size_of(label), name
     assert sorted(path.name for path in folder.iterdir()) == [
         "example_image1-Keypoints-MPI.jpg",
         "example_image1-Skeleton-MPI.jpg",
@@ -263,7 +265,7 @@ def test_mpi_of_a_clip_on_a_fresh_clone(run, tmp_path):
     assert len(frames_of(folder / "example_video1_skeleton_MPI.mp4")[0]) == 9
     files = sorted((folder / "example_video1_json").iterdir())
     assert len(files) == 9
-    labelled = {number: people for number, people in truth.load("walk").items() if number <= 8}
+    labelled = {number: people for number, people in ground_truth.load("walk").items() if number <= 8}
     assert len(labelled) >= 2
     for number, (label,) in labelled.items():
         assert_mpi(poses(files[number]), label)

@@ -2,8 +2,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made import KEYPOINTS, LIMBS
-from painting import paint, standing
+from synthetic_maps import paint, standing
+from synthetic_weights import KEYPOINTS, LIMBS
 
 from pose.skeletons import COCO, MPI, SKELETONS, Limb, rainbow
 

@@ -3,11 +3,11 @@
 from unittest import mock
 
 import cv2
+import ground_truth
 import numpy as np
 import pytest
-import truth
 from accuracy import turned
-from painting import standing
+from synthetic_maps import standing
 
 from pose.cli import PROJECT
 from pose.media.photos import read_picture
@@ -16,7 +16,7 @@ from pose.skeletons import COCO
 from pose.topdown import PRESETS, ROTATIONS, TopDown, elsewhere, is_duplicate, rotate_people
 
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
-CASES = {case.name: case for case in truth.cases() if not case.name.startswith("walk ")}
+CASES = {case.name: case for case in ground_truth.cases() if not case.name.startswith("walk ")}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def poses(estimates):
 
 def close(found, case, reach=0.1):
     """Share of the labelled keypoints of everyone in a picture that are found within reach."""
-    return (np.concatenate([truth.errors(poses(found), person) for person in case.people]) < reach).mean()
+    return (np.concatenate([ground_truth.errors(poses(found), person) for person in case.people]) < reach).mean()
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.group == "one person"])
@@ -54,10 +54,12 @@ def test_who_is_half_behind_another_keeps_their_own_keypoints(topdown, name, sha
     assert len(found) == len(case.people)
     assert close(found, case) >= share
     for person in case.people:  # none of it on somebody else
-        own = min(poses(found), key=lambda pose: np.nanmean(np.minimum(truth.distances(pose, person), 1)))
+        own = min(poses(found), key=lambda pose: np.nanmean(np.minimum(ground_truth.distances(pose, person), 1)))
         for other in case.people:
             if other is not person:
-                assert not ((truth.distances(own, person) > 0.1) & (truth.distances(own, other) < 0.05)).any()
+                assert not (
+                    (ground_truth.distances(own, person) > 0.1) & (ground_truth.distances(own, other) < 0.05)
+                ).any()
 
 
 def test_a_pass_that_takes_front_for_back_does_not_count(topdown):
@@ -65,7 +67,7 @@ def test_a_pass_that_takes_front_for_back_does_not_count(topdown):
     assert close(topdown.estimate_people(CASES["balance 233"].picture), CASES["balance 233"]) >= 0.97
 
 
-@pytest.mark.parametrize("path", sorted(truth.DATA.glob("nobody_*")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(ground_truth.DATA.glob("nobody_*")), ids=lambda path: path.stem)
 def test_nobody(topdown, path):
     assert topdown.estimate_people(read_picture(path)) == []
 
@@ -138,17 +140,17 @@ def test_a_small_person_is_found(topdown):
     small = cv2.resize(EXAMPLE, (72, 72), interpolation=cv2.INTER_AREA)
     picture[500:572, 300:372] = small
     (found,) = topdown.estimate_people(picture)
-    (label,) = truth.load("walker")[0]
+    (label,) = ground_truth.load("walker")[0]
     label = label.copy()
     label[:, :2] = (label[:, :2] + 0.5) * 72 / 530 - 0.5 + (300, 500)
-    assert (truth.errors(found.pose[None], label) < 0.1).mean() > 0.9
+    assert (ground_truth.errors(found.pose[None], label) < 0.1).mean() > 0.9
 
 
 @pytest.mark.parametrize("light", [0.25, 0.5])
 def test_a_dark_picture(topdown, light):
     case = CASES["walker 0"]
     (found,) = topdown.estimate_people((case.picture * light).astype(np.uint8))
-    assert (truth.errors(found.pose[None], case.people[0]) < 0.1).mean() > 0.95
+    assert (ground_truth.errors(found.pose[None], case.people[0]) < 0.1).mean() > 0.95
 
 
 def moves():

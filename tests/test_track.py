@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from painting import pose_at
+from synthetic_maps import pose_at
 
 from pose.skeletons import COCO
 from pose.track import Tracker, interpolate

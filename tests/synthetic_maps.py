@@ -1,7 +1,7 @@
-"""Network output painted for people whose keypoints are known, by the tables in made.py."""
+"""Network output painted for people whose keypoints are known, by the tables in synthetic_weights.py."""
 
 import numpy as np
-from made import KEYPOINTS, LIMBS
+from synthetic_weights import KEYPOINTS, LIMBS
 
 from pose.maps import Maps
 
