@@ -4,13 +4,14 @@
               (maps.py: there and back)           │──track.py──▶ the same people, frame after frame
                                                   └──media/results.py──▶ OpenPose JSON
 
-So OpenPose's networks go. With the two in the box, topdown.py takes decode.py's candidates, and blazepose.py crops each
-one and estimates the keypoints; crop_tracking.py goes on from a clip's frame to the next. estimate.py is where a
-program begins: PoseEstimator for photos, VideoPoseEstimator for clips; checks.py says what they accept. skeletons.py
-holds keypoints and limbs, poses.py the geometry of poses. networks/ knows which networks there are, where they run, and
-how OpenPose's files are read. media/ reads photos and clips and writes results. plot.py makes pictures of a clip's
-motion, window.py shows pictures, and cli.py is what both commands share. mobilenet/ and blazepose/ hold the networks in
-the box, where they come from and the recipes that made them.
+So OpenPose's networks go. With the two in the box, topdown.py takes decode.py's candidates, crop.py cuts each one out
+of the picture, and blazepose.py estimates the keypoints; crop_tracking.py goes on from a clip's frame to the next.
+
+A program begins with estimate.py: PoseEstimator for photos, VideoPoseEstimator for clips; checks.py checks what they
+are given. skeletons.py holds keypoints and limbs, poses.py the geometry of poses. networks/ holds which networks there
+are, where they run, and how OpenPose's files are read. media/ reads photos and clips and writes results. plot.py makes
+pictures of a clip's motion, window.py shows pictures, and cli.py is what both commands share. mobilenet/ and blazepose/
+hold the networks in the box, where they come from and the recipes that made them.
 
 The data:
 

@@ -4,41 +4,32 @@
                             ▲                                                                    │
                             └──────────────── next crop: the same person, better ────────────────┘
 
-A crop is a square around a person, turned so that they stand upright in it. Numbers and rules are MediaPipe's
-(pose_landmark graphs, refine_landmarks_from_heatmap) where no other source is named.
+Numbers and rules are MediaPipe's (pose_landmark graphs, refine_landmarks_from_heatmap) where no other source is named.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from .crop import CROP_MARGIN, SIDE, Crop, make_crop
 from .maps import brighten
 from .networks.engines import Engine, load_network
 from .networks.registry import BLAZEPOSE, PACKAGE
 from .poses import size
-from .skeletons import COCO, MPI
+from .skeletons import COCO, HEAD, HIPS, NECK, SHOULDERS
 
-SIDE = 256  # pixels of the network's input
 OUTPUTS = ["landmarks", "presence", "heatmaps", "world_landmarks"]
 LANDMARKS = 39  # 33 of the body and 6 that describe the crop
 CENTRE, RIM = 33, 34  # the middle of the hips, and a point straight above it on the circle around the body
-CROP_MARGIN = 1.25  # half the crop's side, in radii of that circle
-MIN_HALF_SIDE = 8.0  # pixels of the picture; smaller people are noise
 STRIDE = SIDE / 64  # of the heatmaps, and
 CELL_CENTRE = 0.2  # where cell 0 lies, in pixels of the input: measured against the landmarks on the labelled pictures
 REACH = 3  # cells to each side of a landmark that its heatmap is averaged over
 MIN_PEAK = 0.5  # a heatmap that nowhere there reaches it does not move the landmark
 AGREE = 0.04  # mean distance, in sides of the crop, up to which the mirrored picture shows the same pose
-# MPI's keypoints; the first three numbers fitted to 13 people labelled by hand, the last to OpenPose's own MPI output.
-HEAD_TOP = 1.7  # from the neck to the head: so many times the way from neck to the ears' middle
-HEAD_BACK = 0.8  # and so many times that from the nose to there
-UPPER_NECK = 0.45  # the neck, of the way from COCO's neck to the ears' middle
-CHEST = 0.45  # of the way from the neck to the hips' middle
 BODY_WIDTH = 0.09  # thickness of a limb that is masked, in sizes of the person
 HEAD_RADIUS = 0.8  # in such thicknesses
 MAX_THICKNESS, GREY = 255, (128, 128, 128)
@@ -46,8 +37,6 @@ NOSE, EARS = 0, [7, 8]  # landmarks; those of the face come before the ears
 FACE_AWAY = 0.2  # how much farther than the ears the nose is where a face cannot be seen, in radii of the circle
 TRUNK_PART = slice(70, 140), slice(108, 148)  # rows and columns of the input where the trunk is,
 TRUNK_SHARE = 0.9  # of whose pixels the rest may be the background
-HIPS_BELOW = 2.0  # where hips are not known: heights of the head above the neck that they lie below it,
-TRUNK = 1.3  # or so many widths of the shoulders, if that is more
 
 # The landmarks that are COCO keypoints, by number; BlazePose has six more between nose and ears, and hands and feet.
 _NUMBERS = {
@@ -56,61 +45,6 @@ _NUMBERS = {
 }  # fmt: skip
 LANDMARK_OF = [_NUMBERS.get(name, 0) for name in COCO.keypoints]  # the neck's, 0, is replaced
 MIRRORED = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(k + (1 if k % 2 else -1) for k in range(11, 33)), *range(33, LANDMARKS)]
-NECK, *SHOULDERS = (COCO.keypoints.index(name) for name in ("Neck", "RShoulder", "LShoulder"))
-HIPS = [COCO.keypoints.index(name) for name in ("RHip", "LHip")]
-HEAD = [COCO.keypoints.index(name) for name in ("Nose", "REye", "LEye", "REar", "LEar")]
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A square of the picture: centre (2,), half its side in pixels, and the unit vector (2,) that points up in it."""
-
-    centre: np.ndarray
-    half_side: float
-    up: np.ndarray
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """(2, 3), from pixels of the picture to pixels of the network's input."""
-        scale = SIDE / (2 * self.half_side)
-        x, y = self.up.tolist()
-        turn = scale * np.array([[-y, x], [-x, -y]])
-        return np.column_stack([turn, (SIDE - 1) / 2 - turn @ self.centre])
-
-    def extract(self, picture: np.ndarray) -> np.ndarray:
-        """The crop as an image (256, 256, 3) uint8 for the network; beyond the picture its border is repeated."""
-        matrix, shrink = self.matrix, int(self.half_side // (SIDE / 2))
-        if shrink > 1:  # warpAffine takes single pixels: average before
-            (x0, y0), (x1, y1) = self.box(picture)
-            part = picture[y0:y1, x0:x1]
-            h, w = part.shape[:2]
-            picture = cv2.resize(part, (-(-w // shrink), -(-h // shrink)), interpolation=cv2.INTER_AREA)
-            scale = np.array([w / picture.shape[1], h / picture.shape[0]])
-            matrix = np.column_stack([matrix[:, :2] * scale, matrix @ np.append((scale - 1) / 2 + (x0, y0), 1)])
-        return cv2.warpAffine(picture, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-    def box(self, picture: np.ndarray) -> np.ndarray:
-        """(2, 2), the corners x0, y0 and x1, y1 of the smallest upright box of the picture that holds the crop."""
-        reach = self.half_side * np.abs(self.up).sum() + 1
-        limits = np.array(picture.shape[1::-1])
-        low = np.clip(np.floor(self.centre - reach), 0, limits - 1)
-        return np.stack([low, np.clip(np.ceil(self.centre + reach), low + 1, limits)]).astype(int)
-
-    def to_picture(self, xy: np.ndarray) -> np.ndarray:
-        """Points (..., 2) of the network's input in pixels of the picture."""
-        matrix = self.matrix
-        return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-
-    def to_input(self, xy: np.ndarray) -> np.ndarray:
-        """Points (..., 2) of the picture in pixels of the network's input."""
-        matrix = self.matrix
-        return xy @ matrix[:, :2].T + matrix[:, 2]
-
-    def moved(self, by: np.ndarray, turn: float) -> Crop:
-        """The crop so many pixels (2,) further and turned clockwise by so many radians."""
-        x, y = self.up.tolist()
-        up = np.array([x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)])
-        return Crop(self.centre + by, self.half_side, up)
 
 
 @dataclass(frozen=True)
@@ -240,52 +174,7 @@ def coco_pose(xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return pose
 
 
-def mpi_pose(pose: np.ndarray) -> np.ndarray:
-    """A COCO pose (18, 3) as MPI's (15, 3): head, neck and chest are worked out from neck, ears, nose and hips."""
-    of = dict(zip(COCO.keypoints, pose.astype(float), strict=True))
-    neck, nose, ears, hips = of["Neck"], of["Nose"], (of["REar"] + of["LEar"]) / 2, (of["RHip"] + of["LHip"]) / 2
-    head = neck + HEAD_TOP * (ears - neck) + HEAD_BACK * (ears - nose)
-    head[2] = min(neck[2], max(nose[2], of["REar"][2], of["LEar"][2]))
-    upper_neck, chest = neck + UPPER_NECK * (ears - neck), neck + CHEST * (hips - neck)
-    upper_neck[2], chest[2] = neck[2], min(neck[2], of["RHip"][2], of["LHip"][2])
-    worked_out = {"Head": head, "Neck": upper_neck, "Chest": chest}
-    return np.array([worked_out.get(name, of.get(name)) for name in MPI.keypoints], np.float32)
-
-
 def next_crop_of(landmarks: np.ndarray) -> Crop:
     """The crop of a person whose landmarks (39, 2) in the picture are known."""
     up = landmarks[RIM] - landmarks[CENTRE]
     return make_crop(landmarks[CENTRE], CROP_MARGIN * float(np.linalg.norm(up)), up)
-
-
-def make_crop(centre: np.ndarray, half_side: float, up: np.ndarray) -> Crop:
-    length = np.linalg.norm(up)
-    return Crop(centre, max(MIN_HALF_SIDE, float(half_side)), up / length if length > 1e-6 else np.array([0.0, -1.0]))
-
-
-def crop_around(pose: np.ndarray) -> Crop:
-    """The crop of a person of whom a COCO pose (18, 3) or a part of it is known.
-
-    Centre, size and direction are MediaPipe's: the hips' middle, the farthest keypoint from there, towards the
-    shoulders. Hips that are not known lie as far below the neck as the head lies above it, times HIPS_BELOW.
-    """
-    found = pose[:, 2] > 0
-
-    def middle(keypoints: list[int]) -> np.ndarray | None:
-        known = [k for k in keypoints if found[k]]
-        return pose[known, :2].mean(axis=0) if known else None
-
-    head, hips, shoulders = middle(HEAD), middle(HIPS), middle(SHOULDERS)
-    if shoulders is None:
-        shoulders = pose[NECK, :2] if found[NECK] else head
-    if hips is None and head is not None and shoulders is not head:
-        width = np.linalg.norm(np.diff(pose[SHOULDERS, :2], axis=0)) if found[SHOULDERS].all() else 0
-        up = head - shoulders
-        length = max(float(np.linalg.norm(up)), 1e-6)
-        hips = shoulders - up / length * max(HIPS_BELOW * length, TRUNK * float(width))
-    elif hips is None:
-        hips = pose[found, :2].mean(axis=0) + np.array([0, size(pose) / 2])
-    if shoulders is None:
-        shoulders = hips - (0, 1)
-    reach = np.linalg.norm(np.concatenate([pose[found, :2], shoulders[None]]) - hips, axis=1).max()
-    return make_crop(hips, CROP_MARGIN * reach, shoulders - hips)

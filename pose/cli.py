@@ -25,7 +25,9 @@ CLONE = PACKAGE.parent
 # Where pip installed the package, results go where one stands.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 STAGES = range(1, 7)
+MODES = ["COCO", "MPI"]
 NETWORKS = ["auto", "openpose", "blazepose"]
+DEVICES = ["cpu", "gpu"]
 ENGINES = ["auto", "opencv", "openvino", "onnxruntime"]
 PRECISIONS = ["auto", "fp32", "bf16"]
 ACCURACIES = ["fast", "balanced", "best"]
@@ -74,33 +76,21 @@ class Parser(argparse.ArgumentParser):
     def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
         """Paths by themselves or after their option; the example where there are none."""
         self.example = show_path(example)
-        self.groups["input"].add_argument(
-            "inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})"
-        )
-        named_help = "the same, as an option"
-        self.groups["input"].add_argument(
-            option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help=named_help
-        )
+        add = self.groups["input"].add_argument
+        add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
+        option_help = "the same, as an option"
+        add(option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help=option_help)
 
     def add_network_options(self) -> None:
-        add = self.groups["network"].add_argument
-        add("--mode", type=str.upper, choices=["COCO", "MPI"], default="COCO", help="18 or 15 keypoints")
-        add(
-            "--device",
-            type=str.lower,
-            choices=["cpu", "gpu"],
-            default="cpu",
-            help="gpu: CUDA and others, the first that works",
-        )
+        add, lower = self.groups["network"].add_argument, str.lower
+        add("--mode", type=str.upper, choices=MODES, default="COCO", help="18 or 15 keypoints")
+        network_help = "auto: OpenPose's where its weights are, else the two in the box, mobilenet_thin and BlazePose"
+        add("--network", type=lower, choices=NETWORKS, default="auto", help=network_help)
+        add("--device", type=lower, choices=DEVICES, default="cpu", help="gpu: CUDA or what else works here")
         engine_help = "auto: the fastest that is installed and works on the device"
-        add("--engine", type=str.lower, choices=ENGINES, default="auto", help=engine_help)
+        add("--engine", type=lower, choices=ENGINES, default="auto", help=engine_help)
         precision_help = "bf16: twice as fast, a little less exact; takes OpenVINO and a recent processor"
-        add("--precision", type=str.lower, choices=PRECISIONS, default="auto", help=precision_help)
-        network_help = (
-            "auto, openpose or blazepose; auto: OpenPose's where its weights are, else the two in the box, "
-            "mobilenet_thin and BlazePose"
-        )
-        add("--network", type=network_name, metavar="NAME", default="auto", help=network_help)
+        add("--precision", type=lower, choices=PRECISIONS, default="auto", help=precision_help)
         size_help = "network input; -1 for one side keeps the aspect ratio; auto: the network's own"
         add("--net_resolution", type=net_resolution, metavar="WxH", default="auto", help=size_help)
         folder_help = "where getModels.sh put the weights"
@@ -108,7 +98,7 @@ class Parser(argparse.ArgumentParser):
         stages_help = "stop OpenPose's network early: faster, less exact"
         add("--stages", type=int, choices=STAGES, default=STAGES[-1], help=stages_help)
         accuracy_help = "how many inferences: speed or precision"
-        add("--accuracy", type=str.lower, choices=ACCURACIES, default="balanced", help=accuracy_help)
+        add("--accuracy", type=lower, choices=ACCURACIES, default="balanced", help=accuracy_help)
 
     def add_people_options(self) -> None:
         add = self.groups["people"].add_argument
@@ -119,8 +109,8 @@ class Parser(argparse.ArgumentParser):
 
     def add_output_options(self) -> None:
         add = self.groups["output"].add_argument
-        output_help = "where results go"
-        add("--output_dir", type=Path, metavar="DIR", default=show_path(PROJECT / "Output"), help=output_help)
+        output_dir = show_path(PROJECT / "Output")
+        add("--output_dir", type=Path, metavar="DIR", default=output_dir, help="where results go")
         add("--write_json", action="store_true", help="also write OpenPose JSON")
         add("--background", choices=list(BACKGROUNDS), default="photo", help="what the skeleton is drawn on")
         add("--quiet", action="store_true", help="print nothing but errors")
@@ -137,15 +127,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see --help.\n")
-
-
-def network_name(text: str) -> str:
-    name = text.lower()
-    if name == "mobilenet":
-        raise argparse.ArgumentTypeError("mobilenet finds people for blazepose now; use --network blazepose")
-    if name not in NETWORKS:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(NETWORKS)}")
-    return name
 
 
 def net_resolution(text: str) -> tuple[int, int] | None:

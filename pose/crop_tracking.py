@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .blazepose import Crop, PersonEstimate
+from .blazepose import PersonEstimate
+from .crop import Crop
 from .topdown import MIN_PRESENCE, ROTATIONS, TopDown, is_duplicate, overlap
 from .track import MAX_UNSEEN
 

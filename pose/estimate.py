@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from . import PoseError
-from .blazepose import PersonEstimate, mpi_pose
+from .blazepose import PersonEstimate
 from .checks import check_choice, check_number, check_picture
 from .crop_tracking import CropTracker, NextFrame
 from .decode import find_people
 from .networks.engines import DEVICES, ENGINES, PRECISIONS, choose_engine
 from .networks.heatmap_network import HeatmapNetwork
 from .networks.registry import MOBILENET, NETWORKS, OPENPOSE, PACKAGE, STAGES, choose_network
-from .poses import strongest_first
+from .poses import coco_to_mpi, strongest_first
 from .skeletons import COCO, SKELETONS, Skeleton
 from .topdown import PRESETS, ROTATIONS, UPRIGHT, TopDown, rotate_people
 from .track import Tracker
@@ -120,7 +120,7 @@ class PoseEstimator:
 
     def to_people(self, estimates: list[PersonEstimate], picture: np.ndarray) -> np.ndarray:
         """People (N, K, 3) of the skeleton asked for; what scores too little or is outside the picture is not found."""
-        poses = [mpi_pose(one.pose) if self.is_converted else one.pose for one in estimates]
+        poses = [coco_to_mpi(one.pose) if self.is_converted else one.pose for one in estimates]
         people = np.array(poses, np.float32).reshape(-1, len(self.skeleton.keypoints), 3)
         inside = ((people[:, :, :2] >= 0) & (people[:, :, :2] <= np.subtract(picture.shape[1::-1], 1))).all(axis=2)
         people[~inside | (people[:, :, 2] < max(self.threshold, MIN_SCORE))] = 0

@@ -6,9 +6,14 @@ import math
 
 import numpy as np
 
-from .skeletons import Skeleton
+from .skeletons import COCO, MPI, Skeleton
 
 AREA = 0.25  # of a person, in squares of their size: COCO's areas of standing people
+# MPI's keypoints; the first three numbers fitted to 13 people labelled by hand, the last to OpenPose's own MPI output.
+HEAD_TOP = 1.7  # from the neck to the head: so many times the way from neck to the ears' middle
+HEAD_BACK = 0.8  # and so many times that from the nose to there
+UPPER_NECK = 0.45  # the neck, of the way from COCO's neck to the ears' middle
+CHEST = 0.45  # of the way from the neck to the hips' middle
 
 
 def size(pose: np.ndarray) -> float:
@@ -59,3 +64,15 @@ def extrapolate(before: np.ndarray, pose: np.ndarray, which: np.ndarray) -> None
     moved = np.median(pose[both, :2] - before[both, :2], axis=0) if both.any() else 0
     pose[which] = before[which]
     pose[which, :2] += moved
+
+
+def coco_to_mpi(pose: np.ndarray) -> np.ndarray:
+    """A COCO pose (18, 3) as MPI's (15, 3): head, neck and chest are worked out from neck, ears, nose and hips."""
+    of = dict(zip(COCO.keypoints, pose.astype(float), strict=True))
+    neck, nose, ears, hips = of["Neck"], of["Nose"], (of["REar"] + of["LEar"]) / 2, (of["RHip"] + of["LHip"]) / 2
+    head = neck + HEAD_TOP * (ears - neck) + HEAD_BACK * (ears - nose)
+    head[2] = min(neck[2], max(nose[2], of["REar"][2], of["LEar"][2]))
+    upper_neck, chest = neck + UPPER_NECK * (ears - neck), neck + CHEST * (hips - neck)
+    upper_neck[2], chest[2] = neck[2], min(neck[2], of["RHip"][2], of["LHip"][2])
+    worked_out = {"Head": head, "Neck": upper_neck, "Chest": chest}
+    return np.array([worked_out.get(name, of.get(name)) for name in MPI.keypoints], np.float32)

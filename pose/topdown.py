@@ -14,7 +14,8 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from .blazepose import CROP_MARGIN, Crop, LandmarkNetwork, PersonEstimate, crop_around
+from .blazepose import LandmarkNetwork, PersonEstimate
+from .crop import CROP_MARGIN, Crop, crop_around
 from .decode import find_candidates, find_peaks
 from .maps import Maps
 from .networks.engines import Engine

@@ -12,17 +12,15 @@ from pose.blazepose import (
     LANDMARKS,
     MIRRORED,
     RIM,
-    SIDE,
     LandmarkNetwork,
-    crop_around,
-    make_crop,
-    mpi_pose,
     next_crop_of,
     refine_by_heatmaps,
 )
 from pose.cli import PROJECT
+from pose.crop import SIDE, crop_around, make_crop
 from pose.networks.engines import OpenCV
 from pose.networks.registry import BLAZEPOSE, PACKAGE
+from pose.poses import coco_to_mpi
 from pose.skeletons import COCO, MPI
 
 PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
@@ -229,7 +227,7 @@ def test_mpi_from_coco_against_labels(landmarks):
         picture = cv2.imread(str(next((PROJECT / "Input").glob(f"{name}.*"))))
         for label, points in zip(ground_truth.load(label_name)[0], ground_truth.read("mpi")[name], strict=True):
             estimate = landmarks(picture, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
-            pose, size = mpi_pose(estimate.pose), ground_truth.size_of(label)
+            pose, size = coco_to_mpi(estimate.pose), ground_truth.size_of(label)
             for point in ("Head", "Neck", "Chest"):
                 off = np.linalg.norm(pose[MPI.keypoints.index(point), :2] - points[point.lower()])
                 assert off < 0.08 * size, (name, point)
@@ -240,7 +238,7 @@ def test_mpi_keypoints_are_as_sure_as_those_they_are_worked_out_from():
     pose = standing_pose()
     pose[:, 2] = np.linspace(0.3, 0.9, 18)
     pose[COCO.keypoints.index("RHip"), 2] = 0
-    found = mpi_pose(pose)
+    found = coco_to_mpi(pose)
     assert found[MPI.keypoints.index("Chest"), 2] == 0
     assert found[MPI.keypoints.index("Neck"), 2] == pose[1, 2]
     assert found[MPI.keypoints.index("Head"), 2] == pose[1, 2]

@@ -54,7 +54,6 @@ def test_net_resolution_may_begin_with_minus(parser):
         "--mode BODY_25",
         "--device tpu",
         "--network vgg",
-        "--network mobilenet",
         "--net_resolution 368",
         "--net_resolution 0x0",
         "--net_resolution=-1x-1",
@@ -87,20 +86,6 @@ def test_a_mistyped_option_is_one_line_and_2(parser, options, capsys):
 @pytest.mark.parametrize("name", ["auto", "openpose", "blazepose"])
 def test_networks(parser, name):
     assert parser.parse(["--network", name]).network == name
-
-
-@pytest.mark.parametrize("name", ["mobilenet", "MobileNet"])
-def test_who_asks_for_mobilenet_learns_what_has_its_place(parser, name, capsys):
-    with pytest.raises(SystemExit) as stop:
-        parser.parse(["--network", name])
-    assert stop.value.code == 2
-    assert "use --network blazepose" in capsys.readouterr().err
-
-
-def test_a_network_that_there_is_not_is_answered_with_those_that_there_are(parser, capsys):
-    with pytest.raises(SystemExit):
-        parser.parse(["--network", "vgg"])
-    assert "auto, openpose, blazepose" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

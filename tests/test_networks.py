@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pose import PoseError
-from pose.blazepose import LandmarkNetwork, make_crop
+from pose.blazepose import LandmarkNetwork
 from pose.cli import PROJECT
+from pose.crop import make_crop
 from pose.maps import fit
 from pose.networks import caffe_to_onnx
 from pose.networks.engines import OpenCV, choose_opencv_device, load_network

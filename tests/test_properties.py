@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from synthetic_maps import paint, pose_at, standing
 
 from pose import cli
-from pose.blazepose import Crop, crop_around, make_crop
+from pose.crop import Crop, crop_around, make_crop
 from pose.decode import find_people
 from pose.maps import fit
 from pose.media.results import atomic_write, people_to_json
@@ -142,7 +142,7 @@ def test_any_name_can_be_written(tmp_path_factory, name):
 
 @given(st.text(max_size=12))
 def test_a_value_of_an_option_is_taken_or_refused(text):
-    for parse in (cli.net_resolution, cli.share, cli.network_step, cli.whole_number(1, -1), cli.network_name):
+    for parse in (cli.net_resolution, cli.share, cli.network_step, cli.whole_number(1, -1)):
         try:
             parse(text)
         except argparse.ArgumentTypeError as error:

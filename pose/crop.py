@@ -1,0 +1,103 @@
+"""A square of the picture around a person, turned so that they stand upright in it, with the way there and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .poses import size
+from .skeletons import HEAD, HIPS, NECK, SHOULDERS
+
+SIDE = 256  # pixels of a crop's image, as BlazePose's landmark network takes it
+CROP_MARGIN = 1.25  # half the crop's side, in radii of the circle around the body (MediaPipe)
+MIN_HALF_SIDE = 8.0  # pixels of the picture; smaller people are noise
+HIPS_BELOW = 2.0  # where hips are not known: heights of the head above the neck that they lie below it,
+TRUNK = 1.3  # or so many widths of the shoulders, if that is more
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of the picture: centre (2,), half its side in pixels, and the unit vector (2,) that points up in it."""
+
+    centre: np.ndarray
+    half_side: float
+    up: np.ndarray
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(2, 3), from pixels of the picture to pixels of the network's input."""
+        scale = SIDE / (2 * self.half_side)
+        x, y = self.up.tolist()
+        turn = scale * np.array([[-y, x], [-x, -y]])
+        return np.column_stack([turn, (SIDE - 1) / 2 - turn @ self.centre])
+
+    def extract(self, picture: np.ndarray) -> np.ndarray:
+        """The crop as an image (256, 256, 3) uint8 for the network; beyond the picture its border is repeated."""
+        matrix, shrink = self.matrix, int(self.half_side // (SIDE / 2))
+        if shrink > 1:  # warpAffine takes single pixels: average before
+            (x0, y0), (x1, y1) = self.box(picture)
+            part = picture[y0:y1, x0:x1]
+            h, w = part.shape[:2]
+            picture = cv2.resize(part, (-(-w // shrink), -(-h // shrink)), interpolation=cv2.INTER_AREA)
+            scale = np.array([w / picture.shape[1], h / picture.shape[0]])
+            matrix = np.column_stack([matrix[:, :2] * scale, matrix @ np.append((scale - 1) / 2 + (x0, y0), 1)])
+        return cv2.warpAffine(picture, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    def box(self, picture: np.ndarray) -> np.ndarray:
+        """(2, 2), the corners x0, y0 and x1, y1 of the smallest upright box of the picture that holds the crop."""
+        reach = self.half_side * np.abs(self.up).sum() + 1
+        limits = np.array(picture.shape[1::-1])
+        low = np.clip(np.floor(self.centre - reach), 0, limits - 1)
+        return np.stack([low, np.clip(np.ceil(self.centre + reach), low + 1, limits)]).astype(int)
+
+    def to_picture(self, xy: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the network's input in pixels of the picture."""
+        matrix = self.matrix
+        return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+
+    def to_input(self, xy: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the picture in pixels of the network's input."""
+        matrix = self.matrix
+        return xy @ matrix[:, :2].T + matrix[:, 2]
+
+    def moved(self, by: np.ndarray, turn: float) -> Crop:
+        """The crop so many pixels (2,) further and turned clockwise by so many radians."""
+        x, y = self.up.tolist()
+        up = np.array([x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)])
+        return Crop(self.centre + by, self.half_side, up)
+
+
+def make_crop(centre: np.ndarray, half_side: float, up: np.ndarray) -> Crop:
+    length = np.linalg.norm(up)
+    return Crop(centre, max(MIN_HALF_SIDE, float(half_side)), up / length if length > 1e-6 else np.array([0.0, -1.0]))
+
+
+def crop_around(pose: np.ndarray) -> Crop:
+    """The crop of a person of whom a COCO pose (18, 3) or a part of it is known.
+
+    Centre, size and direction are MediaPipe's: the hips' middle, the farthest keypoint from there, towards the
+    shoulders. Hips that are not known lie as far below the neck as the head lies above it, times HIPS_BELOW.
+    """
+    found = pose[:, 2] > 0
+
+    def middle(keypoints: list[int]) -> np.ndarray | None:
+        known = [k for k in keypoints if found[k]]
+        return pose[known, :2].mean(axis=0) if known else None
+
+    head, hips, shoulders = middle(HEAD), middle(HIPS), middle(SHOULDERS)
+    if shoulders is None:
+        shoulders = pose[NECK, :2] if found[NECK] else head
+    if hips is None and head is not None and shoulders is not head:
+        width = np.linalg.norm(np.diff(pose[SHOULDERS, :2], axis=0)) if found[SHOULDERS].all() else 0
+        up = head - shoulders
+        length = max(float(np.linalg.norm(up)), 1e-6)
+        hips = shoulders - up / length * max(HIPS_BELOW * length, TRUNK * float(width))
+    elif hips is None:
+        hips = pose[found, :2].mean(axis=0) + np.array([0, size(pose) / 2])
+    if shoulders is None:
+        shoulders = hips - (0, 1)
+    reach = np.linalg.norm(np.concatenate([pose[found, :2], shoulders[None]]) - hips, axis=1).max()
+    return make_crop(hips, CROP_MARGIN * reach, shoulders - hips)
