@@ -79,8 +79,10 @@ def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path
     seconds = time.perf_counter() - start
     canvas = on_background(picture, cli.BACKGROUNDS[args.background])
     results = {
-        "Keypoints": draw_keypoints(canvas, people, estimator.skeleton),
-        "Skeleton": draw_skeleton(canvas, people, estimator.skeleton),
+        "Keypoints": draw_keypoints(
+            canvas, people, estimator.skeleton, face=not args.no_face, show_scores=args.show_scores
+        ),
+        "Skeleton": draw_skeleton(canvas, people, estimator.skeleton, **cli.drawing_options(args)),
     }
     names = outputs(args, stem)
     if args.write_json:

@@ -210,7 +210,7 @@ def render(args: argparse.Namespace, skeleton: Skeleton, frame: PosedFrame) -> n
     from pose.draw import draw_frame_info, draw_skeleton, on_background
 
     canvas = on_background(frame.picture, cli.BACKGROUNDS[args.background])
-    picture = draw_skeleton(canvas, frame.people, skeleton, frame.ids)
+    picture = draw_skeleton(canvas, frame.people, skeleton, frame.ids, **cli.drawing_options(args))
     if args.frame_info:
         draw_frame_info(picture, frame.number, frame.t)
     return picture

@@ -31,6 +31,7 @@ DEVICES = ["cpu", "gpu"]
 ENGINES = ["auto", "opencv", "openvino", "onnxruntime"]
 PRECISIONS = ["auto", "fp32", "bf16"]
 ACCURACIES = ["fast", "balanced", "best"]
+STYLES = ["modern", "openpose", "classic"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 MAX_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 REMEDIES = {  # by PoseError.argument
@@ -68,9 +69,12 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-        self.groups = {name: self.add_argument_group(name) for name in ("input", "network", "people", "clip", "output")}
+        self.groups = {
+            name: self.add_argument_group(name) for name in ("input", "network", "people", "clip", "drawing", "output")
+        }
         self.add_network_options()
         self.add_people_options()
+        self.add_drawing_options()
         self.add_output_options()
 
     def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
@@ -107,12 +111,22 @@ class Parser(argparse.ArgumentParser):
         threshold_help = "keypoints that score less are neither drawn nor written"
         add("--threshold", type=share, metavar="T", default=0.1, help=threshold_help)
 
+    def add_drawing_options(self) -> None:
+        add = self.groups["drawing"].add_argument
+        style_help = "openpose: what image generators take, with --background black; classic: the tutorials'"
+        add("--style", type=str.lower, choices=STYLES, default=STYLES[0], help=style_help)
+        add("--background", type=str.lower, choices=BACKGROUNDS, default="photo", help="what skeletons are drawn on")
+        width_help = "of limbs, in pixels, in place of one that follows each person's size"
+        add("--line_width", type=whole_number(1), metavar="N", help=width_help)
+        add("--no_face", action="store_true", help="leave out nose, eyes and ears")
+        add("--show_ids", action="store_true", help="write each person's number above their head")
+        add("--show_scores", action="store_true", help="write each keypoint's score beside it")
+
     def add_output_options(self) -> None:
         add = self.groups["output"].add_argument
         output_dir = show_path(PROJECT / "Output")
         add("--output_dir", type=Path, metavar="DIR", default=output_dir, help="where results go")
         add("--write_json", action="store_true", help="also write OpenPose JSON")
-        add("--background", choices=list(BACKGROUNDS), default="photo", help="what the skeleton is drawn on")
         add("--quiet", action="store_true", help="print nothing but errors")
         add("--no_display", action="store_true", help="open no windows")
 
@@ -315,6 +329,12 @@ def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     """What PoseEstimator takes of the command line."""
     names = "mode network device engine precision model_folder stages accuracy threshold number_people_max".split()
     return {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
+
+
+def drawing_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What draw_skeleton takes of the command line."""
+    names = "style line_width show_ids show_scores".split()
+    return {name: getattr(args, name) for name in names} | {"face": not args.no_face}
 
 
 def show_path(path: Path) -> str:

@@ -1,74 +1,101 @@
-"""People to pixels: a coloured limb for a limb, an outline that tells people apart, sizes that follow the person's."""
+"""People to pixels: skeletons in three styles, and keypoints with their numbers. Sizes follow the person's.
+
+modern     tapering, see-through limbs: the person's right side warm, the left one cool, the trunk in a light tone that
+           tells people apart; thin lines on the face
+openpose   OpenPose's ellipses and colours, pixel for pixel what image generators are conditioned on (ControlNet)
+classic    the cyan lines and blue dots of the OpenCV tutorials
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
-from .checks import check_people, check_picture
+from .checks import check_choice, check_number, check_people, check_picture
 from .poses import size
-from .skeletons import Skeleton, rainbow
+from .skeletons import FACE, Skeleton, rainbow
+
+Colour = tuple[int, int, int]  # blue, green, red
 
 SHIFT = 4  # cv2 draws at 1/16 of a pixel
-LIMB_SHARE = 1 / 45  # a limb's width as a share of the person's size
-OUTLINES = (
-    (255, 255, 255),
-    (0, 0, 0),
-    (255, 128, 0),
-    (0, 200, 255),
-    (200, 0, 200),
-    (0, 220, 0),
-)  # a person each, in turn
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-FONT_HEIGHT = 22  # pixels of its capitals at scale 1
+LIMB_SHARE = 1 / 40  # a limb's width as a share of the person's size
+OPACITY, EDGE_LIGHT = 0.75, 0.4  # of limbs, and how much darker their edges are
+SIDES = {"R": ((40, 80, 240), (50, 170, 255)), "L": ((240, 120, 30), (255, 205, 60))}  # upper and lower arms and legs
+TONES = (  # a person's each, in turn
+    *((225, 225, 225), (90, 225, 250), (140, 225, 120)),
+    *((240, 150, 220), (200, 190, 120), (150, 170, 255)),
+)
+TAPER = {"Elbow": (1.0, 0.75), "Wrist": (0.75, 0.5), "Knee": (1.2, 0.85), "Ankle": (0.85, 0.55)}  # widths of a limb to
+TRUNK_TAPER, FACE_TAPER = (0.8, 0.8), (0.3, 0.3)  # there, at its start and end, in the person's limb widths
+ROUND_END = np.radians(np.linspace(90, 270, 9))
+OPENPOSE_SIDE, OPENPOSE_RADIUS, OPENPOSE_LIGHT = 512, 4, 0.6  # a picture's side, limbs' half width in it, their light
+CYAN, BLUE, BLACK, WHITE = (255, 255, 0), (255, 0, 0), (0, 0, 0), (255, 255, 255)
+FONT, FONT_HEIGHT = cv2.FONT_HERSHEY_SIMPLEX, 22  # pixels of its capitals at scale 1
+MIN_TEXT = 9  # pixels
+DOT_SHARE = 0.6  # a keypoint's radius, in limb widths
+LABEL_SIDES = np.array([(1, -1), (-1, -1), (1, 1), (-1, 1), (1, 0), (-1, 0), (0, -1), (0, 1)])  # the best first
+LABEL_GAPS = 0.5 + np.arange(12)  # from a keypoint to its label, in heights of the text
 
 
 def draw_skeleton(
-    picture: np.ndarray, people: np.ndarray, skeleton: Skeleton, ids: list[int] | None = None
+    picture: np.ndarray,
+    people: np.ndarray,
+    skeleton: Skeleton,
+    ids: list[int] | None = None,
+    *,
+    style: str = "modern",
+    line_width: int | None = None,
+    face: bool = True,
+    show_ids: bool = False,
+    show_scores: bool = False,
 ) -> np.ndarray:
     """A copy of the picture (H, W, 3) with the limbs of people (N, K, 3), the strongest on top.
 
-    ids: their identities, which decide the outlines' colours. ValueError or TypeError for other shapes or types.
+    ids: their identities, which decide their tones. style: modern, openpose or classic. line_width: pixels; None:
+    it follows each person's size. face: with nose, eyes and ears. ValueError or TypeError for other values.
     """
     check_picture(picture)
     check_people(people, skeleton)
-    canvas = picture.copy()
-    colours = rainbow(len(skeleton.drawn_limbs))
-    for number, person in reversed(list(enumerate(people))):
-        width = limb_width(person, picture)
-        outline = OUTLINES[(ids[number] if ids else number) % len(OUTLINES)]
-        points, found = np.rint(person[:, :2] * 2**SHIFT).astype(int).tolist(), (person[:, 2] > 0).tolist()
-        limbs = [
-            (points[limb.start], points[limb.end], colour)
-            for limb, colour in zip(skeleton.drawn_limbs, colours, strict=True)
-            if found[limb.start] and found[limb.end]
-        ]
-        for a, b, _ in limbs:
-            cv2.line(canvas, a, b, outline, width + 2 * max(1, width // 3), cv2.LINE_AA, SHIFT)
-        for a, b, colour in limbs:
-            cv2.line(canvas, a, b, colour, width, cv2.LINE_AA, SHIFT)
-        for keypoint in person[found]:
-            dot(canvas, keypoint, outline, 0.6 * width)
+    check_choice("style", style, STYLES)
+    if line_width is not None:
+        check_number("line_width", line_width, 1, math.inf)
+        line_width = min(line_width, max(picture.shape[:2]))
+    canvas, people = picture.copy(), people if face else without_face(people, skeleton)
+    names = ids if ids is not None else list(range(len(people)))
+    tones = [TONES[name % len(TONES)] for name in names]
+    for person, tone in reversed(list(zip(people, tones, strict=True))):
+        STYLES[style](canvas, person, skeleton, tone, line_width)
+    if show_scores:
+        write_labels(canvas, people, lambda _, score: f"{score:.2f}")
+    if show_ids:
+        for person, name, tone in zip(people, names, tones, strict=True):
+            height = 1.5 * text_height(person, canvas)
+            top = min(person[person[:, 2] > 0, :2].tolist(), key=lambda xy: xy[1], default=None)
+            if top:
+                write(canvas, str(name), np.array(top) - (height / 3, height), height, tone)
     return canvas
 
 
-def draw_keypoints(picture: np.ndarray, people: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+def draw_keypoints(
+    picture: np.ndarray, people: np.ndarray, skeleton: Skeleton, *, face: bool = True, show_scores: bool = False
+) -> np.ndarray:
     """A copy of the picture (H, W, 3) with the keypoints of people (N, K, 3) as dots with their numbers.
 
-    ValueError or TypeError for other shapes or types.
+    ValueError or TypeError for other values.
     """
     check_picture(picture)
     check_people(people, skeleton)
-    canvas = picture.copy()
-    colours = rainbow(len(skeleton.keypoints))
-    for number, person in reversed(list(enumerate(people))):
-        width = limb_width(person, picture)
-        for k in np.flatnonzero(person[:, 2]):
-            dot(canvas, person[k], OUTLINES[number % len(OUTLINES)], width + max(1, width // 3))
-            dot(canvas, person[k], colours[k], width)
-        for k in np.flatnonzero(person[:, 2]):
-            at = person[k, :2] + (1.3 * width, -0.6 * width)
-            write(canvas, str(k), at, height=max(7, 2 * width))
+    canvas, people = picture.copy(), people if face else without_face(people, skeleton)
+    for person in people[::-1]:
+        radius = DOT_SHARE * limb_width(person, canvas)
+        for keypoint, colour in zip(person, rainbow(len(person)), strict=True):
+            if keypoint[2] > 0:
+                dot(canvas, keypoint, BLACK, radius + max(1, radius / 4))
+                dot(canvas, keypoint, colour, radius)
+    write_labels(canvas, people, lambda k, score: f"{k} {score:.2f}" if show_scores else str(k))
     return canvas
 
 
@@ -83,21 +110,160 @@ def on_background(picture: np.ndarray, level: int | None) -> np.ndarray:
     return picture if level is None else np.full_like(picture, level)
 
 
+def without_face(people: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    people = people.copy()
+    people[:, [name in FACE for name in skeleton.keypoints]] = 0
+    return people
+
+
+def draw_modern(
+    canvas: np.ndarray, person: np.ndarray, skeleton: Skeleton, tone: Colour, line_width: int | None
+) -> None:
+    width, found = line_width or limb_width(person, canvas), person[:, 2] > 0
+    if not found.any():
+        return
+    corners = person[found, :2].min(axis=0) - width, person[found, :2].max(axis=0) + width + 1
+    (x0, y0), (x1, y1) = np.clip(corners, 0, canvas.shape[1::-1]).astype(int)
+    part = canvas[y0:y1, x0:x1]
+    if not part.size:
+        return
+    layer = part.copy()  # blended as a whole, so that limbs that overlap are no less see-through
+    limbs = [limb for limb in skeleton.drawn_limbs if found[limb.start] and found[limb.end]]
+    looks = [limb_look(skeleton.keypoints[limb.end], tone) for limb in limbs]
+    ends = person[[(limb.start, limb.end) for limb in limbs], :2].reshape(-1, 2, 2) - (x0, y0)
+    radii = np.array([taper for _, taper in looks]).reshape(-1, 2) * width / 2
+    edges, insides = outlines(ends, radii + max(1, width / 8)), outlines(ends, radii)
+    for (colour, _), edge, inside in zip(looks, edges, insides, strict=True):
+        cv2.fillConvexPoly(layer, edge, dimmed(colour, EDGE_LIGHT), cv2.LINE_AA, SHIFT)
+        cv2.fillConvexPoly(layer, inside, colour, cv2.LINE_AA, SHIFT)
+    cv2.addWeighted(layer, OPACITY, part, 1 - OPACITY, 0, dst=part)
+    for k in np.flatnonzero(found):
+        colour, (_, end) = limb_look(skeleton.keypoints[k], tone)
+        dot(canvas, person[k], colour, max(1, 0.45 * end * width))
+
+
+def limb_look(end: str, tone: Colour) -> tuple[Colour, tuple[float, float]]:
+    """Colour of the limb that ends at a keypoint, and its widths at start and end, in the person's limb widths."""
+    part, upper = end[1:], end[1:] in ("Elbow", "Knee")
+    if end in FACE:
+        return tone, FACE_TAPER
+    return (SIDES[end[0]][0 if upper else 1], TAPER[part]) if part in TAPER else (tone, TRUNK_TAPER)
+
+
+def outlines(ends: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Of limbs between ends (L, 2, 2) that are round there with radii (L, 2): (L, points, 2) for cv2."""
+    x, y = (ends[:, 1] - ends[:, 0]).T
+    angles = np.arctan2(y, x)[:, None] + ROUND_END
+    back = np.stack([np.cos(angles), np.sin(angles)], axis=2)  # a half circle, away from the limb's end
+    start, end = (ends[:, n, None] + sign * radii[:, n, None, None] * back for n, sign in ((0, 1), (1, -1)))
+    return fixed_point(np.concatenate([start, end], axis=1))
+
+
+def draw_openpose(
+    canvas: np.ndarray, person: np.ndarray, skeleton: Skeleton, _: Colour, line_width: int | None
+) -> None:
+    scaled = OPENPOSE_RADIUS * min(canvas.shape[:2]) / OPENPOSE_SIDE
+    radius = max(1, round(line_width / 2 if line_width else scaled))
+    colours, points = rainbow(18), person[:, :2].astype(float)
+    for limb, colour in zip(skeleton.drawn_limbs, colours, strict=False):
+        if person[limb.start, 2] > 0 and person[limb.end, 2] > 0:
+            x, y = (points[limb.start] + points[limb.end]) / 2
+            dx, dy = points[limb.start] - points[limb.end]
+            axes, angle = (int(math.hypot(dx, dy) / 2), radius), int(math.degrees(math.atan2(dy, dx)))
+            outline = np.array(cv2.ellipse2Poly((int(x), int(y)), axes, angle, 0, 360, 1))
+            cv2.fillConvexPoly(canvas, outline, dimmed(colour, OPENPOSE_LIGHT))
+    for (x, y, score), colour in zip(person.tolist(), colours, strict=False):
+        if score > 0:
+            cv2.circle(canvas, (int(x), int(y)), radius, colour, cv2.FILLED)
+
+
+def draw_classic(canvas: np.ndarray, person: np.ndarray, skeleton: Skeleton, _: Colour, line_width: int | None) -> None:
+    width, points = line_width or max(1, round(0.5 * limb_width(person, canvas))), fixed_point(person[:, :2])
+    for limb in skeleton.drawn_limbs:
+        if person[limb.start, 2] > 0 and person[limb.end, 2] > 0:
+            cv2.line(canvas, points[limb.start].tolist(), points[limb.end].tolist(), CYAN, width, cv2.LINE_AA, SHIFT)
+    for keypoint in person[person[:, 2] > 0]:
+        dot(canvas, keypoint, BLUE, 1.5 * width)
+
+
+STYLES = {"modern": draw_modern, "openpose": draw_openpose, "classic": draw_classic}
+
+
 def limb_width(person: np.ndarray, picture: np.ndarray) -> int:
     """Pixels, from the person's size; someone seen in part is as large as the picture shows."""
-    return max(1, round(float(LIMB_SHARE * min(size(person), max(picture.shape[:2])))))
+    return max(2, round(float(LIMB_SHARE * min(size(person), max(picture.shape[:2])))))
 
 
-def dot(canvas: np.ndarray, at: np.ndarray, colour: tuple[int, int, int], radius: float) -> None:
-    centre = np.rint(at[:2] * 2**SHIFT).astype(int).tolist()
-    cv2.circle(canvas, centre, round(radius * 2**SHIFT), colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+def text_height(person: np.ndarray, picture: np.ndarray) -> float:
+    return max(MIN_TEXT, 1.3 * limb_width(person, picture))
 
 
-def write(canvas: np.ndarray, text: str, at: np.ndarray, height: float) -> None:
-    """White text with a dark outline, `height` pixels tall, its bottom left corner at `at`, kept inside the canvas."""
-    scale, stroke = height / FONT_HEIGHT, max(1, round(height / 9))
-    (w, h), _ = cv2.getTextSize(text, FONT, scale, stroke)
-    x = int(np.clip(at[0], 0, max(0, canvas.shape[1] - w)))
-    y = int(np.clip(at[1], h, max(h, canvas.shape[0] - 1)))
-    for colour, thickness in (((0, 0, 0), stroke + 2 * max(1, stroke // 2)), ((255, 255, 255), stroke)):
-        cv2.putText(canvas, text, (x, y), FONT, scale, colour, thickness, cv2.LINE_AA)
+def dimmed(colour: Colour, light: float) -> Colour:
+    blue, green, red = (int(value * light) for value in colour)
+    return blue, green, red
+
+
+def fixed_point(xy: np.ndarray) -> np.ndarray:
+    return np.rint(xy * 2**SHIFT).astype(np.int32)
+
+
+def dot(canvas: np.ndarray, at: np.ndarray, colour: Colour, radius: float) -> None:
+    cv2.circle(canvas, fixed_point(at[:2]).tolist(), round(radius * 2**SHIFT), colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+
+
+def write_labels(canvas: np.ndarray, people: np.ndarray, text_of: Callable[[int, float], str]) -> None:
+    """A text for each keypoint, beside it where it covers neither a keypoint nor another text.
+
+    One that has to move away has a line to its keypoint; one that finds no room is left out.
+    """
+    taken = np.zeros(canvas.shape[:2], bool)
+    for person in people:
+        radius = DOT_SHARE * limb_width(person, canvas)
+        for x, y in person[person[:, 2] > 0, :2]:
+            taken[round(max(0, y - radius)) : round(y + radius), round(max(0, x - radius)) : round(x + radius)] = True
+    for person in people:
+        height = text_height(person, canvas)
+        for k in np.flatnonzero(person[:, 2]):
+            text, point = text_of(int(k), float(person[k, 2])), person[k, :2]
+            place = free_place(point, text_size(text, height), taken)
+            if place:
+                x0, y0, x1, y1, is_far = place
+                taken[y0:y1, x0:x1] = True
+                if is_far:
+                    a, b = fixed_point(np.stack([point, point.clip((x0, y0), (x1, y1))])).tolist()
+                    cv2.line(canvas, a, b, WHITE, max(1, round(height / 12)), cv2.LINE_AA, SHIFT)
+                write(canvas, text, np.array([x0, y1]), height)
+
+
+def free_place(point: np.ndarray, size_wh: np.ndarray, taken: np.ndarray) -> tuple[int, int, int, int, bool] | None:
+    """The box (x0, y0, x1, y1) nearest to a point in which nothing is taken (H, W), and whether it is far.
+
+    None where there is none.
+    """
+    (w, h), (height, width) = size_wh.tolist(), taken.shape
+    for gap in h * LABEL_GAPS:
+        for x0, y0 in (point + LABEL_SIDES * (gap + size_wh / 2) - size_wh / 2).round().astype(int).tolist():
+            is_inside = 0 <= x0 <= width - w and 0 <= y0 <= height - h
+            if is_inside and not taken[y0 : y0 + h, x0 : x0 + w].any():
+                return x0, y0, x0 + w, y0 + h, bool(gap > h)
+    return None
+
+
+def stroke_of(height: float) -> int:
+    return max(1, round(height / 9))
+
+
+def text_size(text: str, height: float) -> np.ndarray:
+    """Width and height in pixels, outline included."""
+    size_wh, _ = cv2.getTextSize(text, FONT, height / FONT_HEIGHT, stroke_of(height))
+    return np.array(size_wh) + 2 * stroke_of(height)
+
+
+def write(canvas: np.ndarray, text: str, at: np.ndarray, height: float, colour: Colour = WHITE) -> None:
+    """Text with a dark outline, `height` pixels tall, its bottom left corner at `at`, kept inside the canvas."""
+    (w, h), stroke = text_size(text, height).tolist(), stroke_of(height)
+    x = round(float(np.clip(at[0], 0, max(0, canvas.shape[1] - w)))) + stroke
+    y = round(float(np.clip(at[1], h, max(h, canvas.shape[0] - 1)))) - stroke
+    around = [(x + stroke * dx, y + stroke * dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+    for place, shade in [*((place, BLACK) for place in around), ((x, y), colour)]:
+        cv2.putText(canvas, text, place, FONT, height / FONT_HEIGHT, shade, stroke, cv2.LINE_AA)

@@ -145,4 +145,5 @@ SKELETONS = {skeleton.name: skeleton for skeleton in (COCO, MPI)}
 # Parts of the body by COCO's keypoints.
 NECK, *SHOULDERS = (COCO.keypoints.index(name) for name in ("Neck", "RShoulder", "LShoulder"))
 HIPS = [COCO.keypoints.index(name) for name in ("RHip", "LHip")]
-HEAD = [COCO.keypoints.index(name) for name in ("Nose", "REye", "LEye", "REar", "LEar")]
+FACE = "Nose", "REye", "LEye", "REar", "LEar"
+HEAD = [COCO.keypoints.index(name) for name in FACE]

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from synthetic_maps import pose_at
 
-from pose.draw import draw_frame_info, draw_keypoints, draw_skeleton, on_background
-from pose.skeletons import COCO, MPI, SKELETONS
+from pose.draw import draw_frame_info, draw_keypoints, draw_skeleton, free_place, on_background
+from pose.skeletons import COCO, MPI, SKELETONS, rainbow
 
 NOBODY = np.zeros((0, 18, 3), np.float32)
 
@@ -24,9 +24,10 @@ def group(name):
     return people
 
 
+@pytest.mark.parametrize("style", ["modern", "openpose", "classic"])
 @pytest.mark.parametrize("name", ["COCO", "MPI"])
-def test_skeletons(name, photo, golden):
-    golden(f"skeleton_{name}", draw_skeleton(photo, group(name), SKELETONS[name]))
+def test_skeletons(name, style, photo, golden):
+    golden(f"{style}_{name}", draw_skeleton(photo, group(name), SKELETONS[name], style=style))
 
 
 @pytest.mark.parametrize("name", ["COCO", "MPI"])
@@ -34,60 +35,114 @@ def test_keypoints(name, photo, golden):
     golden(f"keypoints_{name}", draw_keypoints(photo, group(name), SKELETONS[name]), has_text=True)
 
 
-def test_identities_keep_their_look(photo, golden):
-    golden("skeleton_ids", draw_skeleton(photo, group("COCO"), COCO, ids=[4, 0, 2]))
+def test_identities_keep_their_tone_and_are_written_above_the_head(photo, golden):
+    golden("ids", draw_skeleton(photo, group("COCO"), COCO, ids=[10, 0, 2], show_ids=True), has_text=True)
+
+
+def test_scores_without_faces_on_thin_lines(photo, golden):
+    picture = draw_skeleton(photo, group("COCO"), COCO, face=False, show_scores=True, line_width=2)
+    golden("scores", picture, has_text=True)
+    numbers = draw_keypoints(photo, group("COCO"), COCO, face=False, show_scores=True)
+    golden("keypoint_scores", numbers, has_text=True)
+
+
+def test_openposes_style_is_what_image_generators_take():
+    """In a picture of 512 pixels: limbs of 4 pixels' half width at 0.6 of their colour, under dots of radius 4."""
+    person = np.zeros((18, 3), np.float32)
+    person[[2, 3]] = (100.7, 200.2, 1), (180.9, 260.6, 0.5)  # the right upper arm, the third limb
+    expected = np.zeros((512, 512, 3), np.uint8)
+    limb = cv2.ellipse2Poly(
+        (140, 230), (50, 4), -143, 0, 360, 1
+    )  # half of 100.4 pixels, from the elbow to the shoulder
+    cv2.fillConvexPoly(expected, limb, (0, 102, 153))
+    cv2.circle(expected, (100, 200), 4, (0, 170, 255), cv2.FILLED)
+    cv2.circle(expected, (180, 260), 4, (0, 255, 255), cv2.FILLED)
+    canvas = np.zeros_like(expected)
+    assert np.array_equal(draw_skeleton(canvas, person[None], COCO, style="openpose"), expected)
+    person[:] = [(20 + 25 * k, 30, 1) for k in range(18)]
+    dots = draw_skeleton(canvas, person[None], COCO, style="openpose")[30, 20::25][:18]
+    assert dots.tolist() == [list(colour) for colour in rainbow(18)]
+
+
+def test_right_is_warm_and_left_is_cool():
+    picture = np.full((300, 300, 3), 128, np.uint8)
+    person = pose_at(100, 40, 1.2)
+    drawn = draw_skeleton(picture, person[None], COCO).astype(int)
+    for start, end, is_right in ((2, 3, True), (3, 4, True), (8, 9, True), (5, 6, False), (12, 13, False)):
+        x, y = np.rint(person[[start, end], :2].mean(axis=0)).astype(int)
+        blue, _, red = drawn[y, x]
+        assert (red > blue + 80) if is_right else (blue > red + 80)
+
+
+def test_texts_cover_neither_each_other_nor_what_is_taken():
+    rng = np.random.default_rng(3)
+    taken, count = np.zeros((120, 160), bool), 0
+    taken[50:60, 70:90] = True
+    for point in rng.uniform((60, 40), (100, 70), (60, 2)):
+        place = free_place(point, np.array([14, 9]), taken)
+        if place:
+            x0, y0, x1, y1, is_far = place
+            assert min(x0, y0) >= 0 and x1 <= 160 and y1 <= 120 and (x1 - x0, y1 - y0) == (14, 9)
+            assert not taken[y0:y1, x0:x1].any()
+            near = np.abs(np.add((x0, y0), (x1, y1)) / 2 - point) <= np.array([7, 4.5]) + 5.5
+            assert is_far != near.all()
+            taken[y0:y1, x0:x1], count = True, count + 1
+    assert count > 40
+    assert free_place(np.array([80.0, 55.0]), np.array([14, 9]), np.ones((120, 160), bool)) is None
 
 
 def test_large_pictures(golden):
     canvas = np.zeros((2800, 3200, 3), np.uint8)
     picture = draw_skeleton(canvas, np.stack([pose_at(300, 300, 11), pose_at(900, 500, 10)]), COCO)
-    golden("skeleton_large", cv2.resize(picture, (320, 280), interpolation=cv2.INTER_AREA))
+    golden("large", cv2.resize(picture, (320, 280), interpolation=cv2.INTER_AREA))
 
 
 def test_frame_info(photo, golden):
-    draw_frame_info(photo, 12, 0.4)
-    golden("frame_info", photo, has_text=True)
-
-
-def test_the_given_picture_stays_as_it_was(photo):
-    before = photo.copy()
-    draw_skeleton(photo, group("COCO"), COCO)
-    draw_keypoints(photo, group("COCO"), COCO)
-    assert np.array_equal(photo, before)
-
-
-def test_nobody_leaves_the_picture_as_it_is(photo):
-    assert np.array_equal(draw_skeleton(photo, NOBODY, COCO), photo)
-    assert np.array_equal(draw_keypoints(photo, NOBODY, COCO), photo)
-
-
-def test_missing_keypoints_are_not_drawn(photo):
-    person = pose_at(60, 30)
-    person[4] = 0
-    drawn = draw_skeleton(photo, person[None], COCO)
-    assert np.array_equal(drawn[:20, :20], photo[:20, :20])  # no line to 0, 0
-    x, y = pose_at(60, 30)[4, :2].astype(int)
-    assert np.array_equal(drawn[y - 3 : y + 4, x - 3 : x + 4], photo[y - 3 : y + 4, x - 3 : x + 4])
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 500), (200, 200)])
-def test_tiny_pictures_and_people_outside(size):
-    picture = np.zeros((*size, 3), np.uint8)
-    people = np.stack([pose_at(-50, -50), pose_at(1000, 1000)])
-    assert draw_skeleton(picture, people, COCO).shape == picture.shape
-    assert draw_keypoints(picture, people, COCO).shape == picture.shape
+    picture = np.ascontiguousarray(photo[:24])
     draw_frame_info(picture, 12, 0.4)
+    golden("frame_info", picture, has_text=True)
 
 
 @pytest.mark.parametrize("draw", [draw_skeleton, draw_keypoints])
-def test_wrong_arguments_are_named(draw, photo):
-    with pytest.raises(ValueError, match=r"people must be \(N, 15, 3\), .* of MPI's keypoints, not \(3, 18, 3"):
-        draw(photo, group("COCO"), MPI)
-    with pytest.raises(TypeError, match="picture must be a numpy array, not None"):
-        draw(None, NOBODY, COCO)
+def test_the_given_picture_stays_as_it_was(draw, photo):
+    before = photo.copy()
+    draw(photo, group("COCO"), COCO)
+    assert np.array_equal(photo, before)
+    assert np.array_equal(draw(photo, NOBODY, COCO), before)
+
+
+@pytest.mark.parametrize("draw", [draw_skeleton, draw_keypoints])
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (200, 200)])
+def test_tiny_pictures_people_outside_and_someone_seen_in_part(draw, size):
+    picture = np.zeros((*size, 3), np.uint8)
+    assert draw(picture, np.stack([pose_at(-50, -50), pose_at(1000, 1000)]), COCO).shape == picture.shape
+    if size == (200, 200):  # lines are no wider than for someone as large as the picture
+        assert draw(picture, pose_at(-2000, -2000, 40)[None], COCO).any(axis=2).mean() < 0.3
+
+
+@pytest.mark.parametrize("draw", [draw_skeleton, draw_keypoints])
+@pytest.mark.parametrize(
+    ("picture", "people", "error", "says"),
+    [
+        (np.zeros((9, 9, 3), np.uint8), group("COCO"), ValueError, r"people must be \(N, 15, 3\), .* not \(3, 18, 3"),
+        (np.zeros((9, 9, 3), np.uint8), [], TypeError, r"people must be a numpy array, not \[\]"),
+        (None, group("MPI"), TypeError, "picture must be a numpy array, not None"),
+    ],
+)
+def test_wrong_arguments_are_named(draw, picture, people, error, says):
+    with pytest.raises(error, match=says):
+        draw(picture, people, MPI)
+
+
+def test_wrong_styles_and_widths_are_named(photo):
+    with pytest.raises(ValueError, match="style must be one of 'modern', 'openpose', 'classic', not 'stick'"):
+        draw_skeleton(photo, NOBODY, COCO, style="stick")
+    with pytest.raises(ValueError, match="line_width must be from 1 to inf, not 0"):
+        draw_skeleton(photo, NOBODY, COCO, line_width=0)
+    draw_skeleton(photo, group("COCO"), COCO, style="classic", line_width=99_999)
 
 
 def test_backgrounds(photo):
     assert on_background(photo, None) is photo
-    assert (on_background(photo, 0) == 0).all()
-    assert (on_background(photo, 255) == 255).all()
+    for level in (0, 255):
+        assert (on_background(photo, level) == level).all()
