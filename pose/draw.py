@@ -216,7 +216,7 @@ def write_labels(canvas: np.ndarray, people: np.ndarray, text_of: Callable[[int,
 
     One that has to move away has a line to its keypoint; one that finds no room is left out.
     """
-    taken = np.zeros(canvas.shape[:2], bool)
+    taken, texts = np.zeros(canvas.shape[:2], bool), []
     for person in people:
         radius = DOT_SHARE * limb_width(person, canvas)
         for x, y in person[person[:, 2] > 0, :2]:
@@ -232,7 +232,9 @@ def write_labels(canvas: np.ndarray, people: np.ndarray, text_of: Callable[[int,
                 if is_far:
                     a, b = fixed_point(np.stack([point, point.clip((x0, y0), (x1, y1))])).tolist()
                     cv2.line(canvas, a, b, WHITE, max(1, round(height / 12)), cv2.LINE_AA, SHIFT)
-                write(canvas, text, np.array([x0, y1]), height)
+                texts.append((text, np.array([x0, y1]), height))
+    for label in texts:  # over all lines
+        write(canvas, *label)
 
 
 def free_place(point: np.ndarray, size_wh: np.ndarray, taken: np.ndarray) -> tuple[int, int, int, int, bool] | None:
