@@ -9,18 +9,15 @@ classic    the cyan lines and blue dots of the OpenCV tutorials
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from .checks import check_choice, check_number, check_people, check_picture
+from .labels import BLACK, DOT_SHARE, SHIFT, Colour, fixed_point, text_height, write, write_labels
 from .poses import size
 from .skeletons import FACE, Skeleton, rainbow
 
-Colour = tuple[int, int, int]  # blue, green, red
-
-SHIFT = 4  # cv2 draws at 1/16 of a pixel
 LIMB_SHARE = 1 / 40  # a limb's width as a share of the person's size
 OPACITY, EDGE_LIGHT = 0.75, 0.4  # of limbs, and how much darker their edges are
 SIDES = {"R": ((40, 80, 240), (50, 170, 255)), "L": ((240, 120, 30), (255, 205, 60))}  # upper and lower arms and legs
@@ -32,12 +29,7 @@ TAPER = {"Elbow": (1.0, 0.75), "Wrist": (0.75, 0.5), "Knee": (1.2, 0.85), "Ankle
 TRUNK_TAPER, FACE_TAPER = (0.8, 0.8), (0.3, 0.3)  # there, at its start and end, in the person's limb widths
 ROUND_END = np.radians(np.linspace(90, 270, 9))
 OPENPOSE_SIDE, OPENPOSE_RADIUS, OPENPOSE_LIGHT = 512, 4, 0.6  # a picture's side, limbs' half width in it, their light
-CYAN, BLUE, BLACK, WHITE = (255, 255, 0), (255, 0, 0), (0, 0, 0), (255, 255, 255)
-FONT, FONT_HEIGHT = cv2.FONT_HERSHEY_SIMPLEX, 22  # pixels of its capitals at scale 1
-MIN_TEXT = 9  # pixels
-DOT_SHARE = 0.6  # a keypoint's radius, in limb widths
-LABEL_SIDES = np.array([(1, -1), (-1, -1), (1, 1), (-1, 1), (1, 0), (-1, 0), (0, -1), (0, 1)])  # the best first
-LABEL_GAPS = 0.5 + np.arange(12)  # from a keypoint to its label, in heights of the text
+CYAN, BLUE = (255, 255, 0), (255, 0, 0)
 
 
 def draw_skeleton(
@@ -69,10 +61,10 @@ def draw_skeleton(
     for person, tone in reversed(list(zip(people, tones, strict=True))):
         STYLES[style](canvas, person, skeleton, tone, line_width)
     if show_scores:
-        write_labels(canvas, people, lambda _, score: f"{score:.2f}")
+        write_labels(canvas, people, limb_widths(people, canvas), lambda _, score: f"{score:.2f}")
     if show_ids:
         for person, name, tone in zip(people, names, tones, strict=True):
-            height = 1.5 * text_height(person, canvas)
+            height = 1.5 * text_height(limb_width(person, canvas))
             top = min(person[person[:, 2] > 0, :2].tolist(), key=lambda xy: xy[1], default=None)
             if top:
                 write(canvas, str(name), np.array(top) - (height / 3, height), height, tone)
@@ -95,7 +87,8 @@ def draw_keypoints(
             if keypoint[2] > 0:
                 dot(canvas, keypoint, BLACK, radius + max(1, radius / 4))
                 dot(canvas, keypoint, colour, radius)
-    write_labels(canvas, people, lambda k, score: f"{k} {score:.2f}" if show_scores else str(k))
+    widths = limb_widths(people, canvas)
+    write_labels(canvas, people, widths, lambda k, score: f"{k} {score:.2f}" if show_scores else str(k))
     return canvas
 
 
@@ -194,8 +187,8 @@ def limb_width(person: np.ndarray, picture: np.ndarray) -> int:
     return max(2, round(float(LIMB_SHARE * min(size(person), max(picture.shape[:2])))))
 
 
-def text_height(person: np.ndarray, picture: np.ndarray) -> float:
-    return max(MIN_TEXT, 1.3 * limb_width(person, picture))
+def limb_widths(people: np.ndarray, picture: np.ndarray) -> list[int]:
+    return [limb_width(person, picture) for person in people]
 
 
 def dimmed(colour: Colour, light: float) -> Colour:
@@ -203,69 +196,5 @@ def dimmed(colour: Colour, light: float) -> Colour:
     return blue, green, red
 
 
-def fixed_point(xy: np.ndarray) -> np.ndarray:
-    return np.rint(xy * 2**SHIFT).astype(np.int32)
-
-
 def dot(canvas: np.ndarray, at: np.ndarray, colour: Colour, radius: float) -> None:
     cv2.circle(canvas, fixed_point(at[:2]).tolist(), round(radius * 2**SHIFT), colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
-
-
-def write_labels(canvas: np.ndarray, people: np.ndarray, text_of: Callable[[int, float], str]) -> None:
-    """A text for each keypoint, beside it where it covers neither a keypoint nor another text.
-
-    One that has to move away has a line to its keypoint; one that finds no room is left out.
-    """
-    taken, texts = np.zeros(canvas.shape[:2], bool), []
-    for person in people:
-        radius = DOT_SHARE * limb_width(person, canvas)
-        for x, y in person[person[:, 2] > 0, :2]:
-            taken[round(max(0, y - radius)) : round(y + radius), round(max(0, x - radius)) : round(x + radius)] = True
-    for person in people:
-        height = text_height(person, canvas)
-        for k in np.flatnonzero(person[:, 2]):
-            text, point = text_of(int(k), float(person[k, 2])), person[k, :2]
-            place = free_place(point, text_size(text, height), taken)
-            if place:
-                x0, y0, x1, y1, is_far = place
-                taken[y0:y1, x0:x1] = True
-                if is_far:
-                    a, b = fixed_point(np.stack([point, point.clip((x0, y0), (x1, y1))])).tolist()
-                    cv2.line(canvas, a, b, WHITE, max(1, round(height / 12)), cv2.LINE_AA, SHIFT)
-                texts.append((text, np.array([x0, y1]), height))
-    for label in texts:  # over all lines
-        write(canvas, *label)
-
-
-def free_place(point: np.ndarray, size_wh: np.ndarray, taken: np.ndarray) -> tuple[int, int, int, int, bool] | None:
-    """The box (x0, y0, x1, y1) nearest to a point in which nothing is taken (H, W), and whether it is far.
-
-    None where there is none.
-    """
-    (w, h), (height, width) = size_wh.tolist(), taken.shape
-    for gap in h * LABEL_GAPS:
-        for x0, y0 in (point + LABEL_SIDES * (gap + size_wh / 2) - size_wh / 2).round().astype(int).tolist():
-            is_inside = 0 <= x0 <= width - w and 0 <= y0 <= height - h
-            if is_inside and not taken[y0 : y0 + h, x0 : x0 + w].any():
-                return x0, y0, x0 + w, y0 + h, bool(gap > h)
-    return None
-
-
-def stroke_of(height: float) -> int:
-    return max(1, round(height / 9))
-
-
-def text_size(text: str, height: float) -> np.ndarray:
-    """Width and height in pixels, outline included."""
-    size_wh, _ = cv2.getTextSize(text, FONT, height / FONT_HEIGHT, stroke_of(height))
-    return np.array(size_wh) + 2 * stroke_of(height)
-
-
-def write(canvas: np.ndarray, text: str, at: np.ndarray, height: float, colour: Colour = WHITE) -> None:
-    """Text with a dark outline, `height` pixels tall, its bottom left corner at `at`, kept inside the canvas."""
-    (w, h), stroke = text_size(text, height).tolist(), stroke_of(height)
-    x = round(float(np.clip(at[0], 0, max(0, canvas.shape[1] - w)))) + stroke
-    y = round(float(np.clip(at[1], h, max(h, canvas.shape[0] - 1)))) - stroke
-    around = [(x + stroke * dx, y + stroke * dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-    for place, shade in [*((place, BLACK) for place in around), ((x, y), colour)]:
-        cv2.putText(canvas, text, place, FONT, height / FONT_HEIGHT, shade, stroke, cv2.LINE_AA)

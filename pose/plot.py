@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from .draw import write
+from .labels import write
 from .media.results import atomic_write, save_picture
 from .skeletons import Skeleton
 

@@ -9,7 +9,7 @@ import numpy as np
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 from pose import PoseEstimator, draw_skeleton  # noqa: E402
-from pose.draw import write  # noqa: E402
+from pose.labels import write  # noqa: E402
 
 TILE_WH = 300, 330
 

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from synthetic_maps import pose_at
 
-from pose.draw import draw_frame_info, draw_keypoints, draw_skeleton, free_place, on_background
+from pose.draw import draw_frame_info, draw_keypoints, draw_skeleton, on_background
+from pose.labels import free_place
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
 
 NOBODY = np.zeros((0, 18, 3), np.float32)
