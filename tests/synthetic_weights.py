@@ -2,7 +2,7 @@
 
     write_caffemodel(path, random_weights(layer_shapes("COCO")))     full size, right names, any values: it runs
     write_caffemodel(path, seeing_weights("MPI"))                    full size, and it finds painted figures:
-    picture, keypoints = painted_figure("MPI", (640, 480))           feed it this, and expect these keypoints
+    picture, keypoints = painted_figures("MPI", (640, 480), [(320, 240, 450)])   feed it this, and expect these
 
 The seeing network knows a colour for each keypoint and each limb. The colours lie on a sphere about grey in BGR space,
 so none lies between others: no mixture of colours, as scaling and compressing a picture give along its edges, is taken
@@ -179,12 +179,6 @@ def code_colours(count: int) -> np.ndarray:
     return np.rint(GREY + REACH * sphere)
 
 
-def painted_figure(mode: str, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A BGR picture with the figure as large as it fits, and its keypoints (K, 2) in pixels."""
-    picture, keypoints = painted_figures(mode, size_wh, [(0.5 * size_wh[0], 0.5 * size_wh[1], 0.94 * min(size_wh))])
-    return picture, keypoints[0]
-
-
 def painted_figures(mode: str, size_wh: tuple[int, int], places: list) -> tuple[np.ndarray, np.ndarray]:
     """A BGR picture with a figure at each (centre x, centre y, side) in pixels, and all keypoints (N, K, 2)."""
     width, height = size_wh
@@ -215,62 +209,42 @@ def _paint(picture: np.ndarray, a: np.ndarray, b: np.ndarray, radius: float, col
     part += np.clip(radius + 0.5 - distance, 0, 1)[..., None] * (colour - part)
 
 
-def write_caffemodel(path: Path, weights: dict, dims: str = "shape", extra: bool = True) -> None:
+def write_caffemodel(path: Path, weights: dict, legacy: bool = False, extra: bool = True) -> None:
     """Writes weights and biases by layer as Caffe does.
 
-    dims      "shape": as a BlobShape; "legacy": as num, channels, height, width
+    legacy    sizes in four numbers, and not in a BlobShape
     extra     with what a snapshot of the training has besides: an empty name, data and loss layers
     """
+
+    def layer(name: str, *blobs: np.ndarray) -> bytes:
+        pieces = [field(1, name.encode()), field(2, b"Convolution"), field(3, b"before"), field(4, name.encode())]
+        for values in blobs:
+            shape = field(7, field(1, b"".join(map(_varint, values.shape))))
+            if legacy:
+                sizes = (1,) * (4 - values.ndim) + values.shape
+                shape = b"".join(_varint(i << 3) + _varint(size) for i, size in enumerate(sizes, 1))
+            pieces.append(field(7, field(5, np.ascontiguousarray(values, "<f4").tobytes()) + shape))
+        return field(100, b"".join(pieces))
+
     with open(path, "wb") as file:
         if extra:
-            file.write(field(1, b""))
             data = field(1, b"data") + field(2, b"CPMData") + field(4, b"data") + field(10, b"\x08\x00")
-            file.write(field(100, data))
+            file.write(field(1, b"") + field(100, data))
         for name, blobs in weights.items():
-            pieces = [field(1, name.encode()), field(2, b"Convolution"), field(3, b"before"), field(4, name.encode())]
-            for values in blobs:
-                pieces += _blob(values, dims)
-            file.writelines(_header(100, pieces))
+            file.write(layer(name, *blobs))
             if extra and name.startswith("Mconv7"):
-                loss = field(1, f"loss_{name}".encode()) + field(2, b"EuclideanLoss") + b"\x2d\0\0\x80\x3f"
+                loss = (
+                    field(1, f"loss_{name}".encode()) + field(2, b"EuclideanLoss") + b"\x2d\0\0\x80\x3f\x31" + bytes(8)
+                )
                 file.write(field(100, loss))
         if extra:
-            unknown = [field(1, b"not_in_the_prototxt"), *_blob(np.ones((2, 2), np.float32), dims)]
-            file.writelines(_header(100, unknown))
-
-
-def _blob(values: np.ndarray, dims: str) -> list:
-    """A layer's blob in pieces."""
-    if dims == "legacy":
-        shape = (1,) * (4 - values.ndim) + values.shape
-        pieces = [_varint(i << 3) + _varint(dim) for i, dim in enumerate(shape, 1)]
-    else:
-        pieces = [field(7, field(1, b"".join(_varint(dim) for dim in values.shape)))]
-    data = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8)
-    return _header(7, [*_header(5, [data]), *pieces])
-
-
-def _header(number: int, pieces: list) -> list:
-    """A protobuf field in pieces: large ones are not copied together."""
-    return [_varint(number << 3 | 2) + _varint(sum(len(piece) for piece in pieces)), *pieces]
+            file.write(layer("not_in_the_prototxt", np.ones((2, 2), np.float32)))
 
 
 def field(number: int, content: bytes) -> bytes:
     """A protobuf field that has its length in front."""
-    return b"".join(_header(number, [content]))
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
 def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def sentence(error, *parts):
-    """The error is one sentence that has all parts."""
-    text = str(error.value)
-    assert "\n" not in text and text.endswith(".") and len(text) < 600
-    for part in parts:
-        assert str(part) in text
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + _varint(value >> 7)
