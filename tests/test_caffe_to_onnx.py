@@ -18,7 +18,6 @@ from pose.networks.caffe_to_onnx import fields, onnx_model
 from pose.networks.engines import OpenCV
 from pose.networks.heatmap_network import HeatmapNetwork
 from pose.networks.registry import OPENPOSE
-from pose.skeletons import MPI
 
 POSE = Path(__file__).parent.parent / "pose"
 PROTOTXTS = {
@@ -184,17 +183,12 @@ def test_prototxts_as_other_programs_read_them(name, last, folder):
 # --- Files that are not OpenPose's
 
 
-def run(model, folder):
-    """Whether it runs with an output in range; else it has to say in one sentence that the file is not the genuine."""
-    try:
-        values = load(model, folder).forward(PICTURE)
-    except PoseError as error:
-        path, name = folder / model.weights.name, model.weights.name.split("/")[0]
-        what = f"is not the genuine file (its {dict(coco='SHA-256', mpi='SHA-1')[name]} differs)"
-        assert str(error) == f"{path} {what}; fetch it again with ./getModels.sh {name}"
-        return False
-    assert np.abs(values).max() < 4
-    return True
+def assert_not_genuine(model, folder):
+    name = model.weights.name.split("/")[0]
+    what = f"is not the genuine file (its {dict(coco='SHA-256', mpi='SHA-1')[name]} differs)"
+    with pytest.raises(PoseError) as raised:
+        load(model, folder).forward(PICTURE)
+    assert str(raised.value) == f"{folder / model.weights.name} {what}; fetch it again with ./getModels.sh {name}"
 
 
 @pytest.mark.parametrize(
@@ -226,26 +220,13 @@ def test_a_hole_of_zeros_is_noticed_where_it_begins():
 
 @pytest.mark.parametrize("mode", ["COCO", "MPI"])
 def test_weights_of_the_other_network(mode, folder):
-    assert not run(thin_model(folder, mode, thin_weights({"COCO": "MPI", "MPI": "COCO"}[mode])), folder)
+    assert_not_genuine(thin_model(folder, mode, thin_weights({"COCO": "MPI", "MPI": "COCO"}[mode])), folder)
 
 
-@pytest.mark.parametrize("share", [0.2, 0.99])
-def test_weights_cut_off(share, folder):
+def test_weights_cut_off(folder):
     path = folder / (model := thin_model(folder)).weights.name
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    assert not run(model, folder)
-
-
-def test_wrong_bits_before_the_first_weights(folder):
-    model, ran = thin_model(folder, extra=False), 0
-    path = folder / model.weights.name
-    data = path.read_bytes()
-    for at in range(50):
-        wrong = bytearray(data)
-        wrong[at] ^= 1 << at % 8
-        path.write_bytes(wrong)
-        ran += run(model, folder)
-    assert 0 < ran < 50
+    path.write_bytes(path.read_bytes()[:-20])
+    assert_not_genuine(model, folder)
 
 
 @pytest.mark.parametrize("bias", [30, np.nan, None])
@@ -256,14 +237,10 @@ def test_output_out_of_range_or_none(bias, folder, monkeypatch):
     model = thin_model(folder, weights=weights)
     if bias is None:
         monkeypatch.setattr(cv2.dnn, "blobFromImage", lambda *_, **__: cv2.resize(PICTURE, (0, 0)))
-    assert not run(model, folder)
+    assert_not_genuine(model, folder)
     digest = hashlib.sha256((folder / model.weights.name).read_bytes()).hexdigest()
     with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU with OpenCV .*: "):
         load(with_weights(model, hash=digest), folder).forward(PICTURE)
-
-
-def test_another_number_of_channels(folder):
-    assert not run(replace(thin_model(folder), skeleton=MPI), folder)
 
 
 def test_an_error_with_the_genuine_file_is_ours(folder):
