@@ -264,6 +264,8 @@ def prepare_process() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's lines name its source files
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")
+    # OpenVINO goes on without its model converters, which take half of its import and report usage.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 
 def report_error(error: PoseError | str) -> int:

@@ -202,10 +202,16 @@ def test_where_only_opencv_is_a_hint_says_what_openvino_brings(monkeypatch, tmp_
     assert choose_engine("opencv")[1] == ""
 
 
-def test_nothing_is_imported_that_is_not_used():
+@pytest.mark.parametrize(
+    ("engine", "unused"), [("opencv", "openvino onnxruntime"), ("openvino", "openvino_telemetry onnxruntime")]
+)
+def test_nothing_is_imported_that_is_not_used(engine, unused):
+    if engine != "opencv":
+        pytest.importorskip(engine)
     program = (
-        "import sys, pose; pose.PoseEstimator(network='blazepose', engine='opencv'); "
-        "assert not {'openvino', 'onnxruntime'} & set(sys.modules)"
+        "import sys, pose.cli; pose.cli.prepare_process(); "
+        f"pose.PoseEstimator(network='blazepose', engine='{engine}'); "
+        f"assert not {set(unused.split())} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
 
