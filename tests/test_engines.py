@@ -300,8 +300,8 @@ class StandInCore:
         return SimpleNamespace(outputs=[], create_infer_request=lambda: SimpleNamespace(infer=lambda *_, **__: {}))
 
 
-def stand_in_openvino(monkeypatch, core):
-    module = SimpleNamespace(__version__="1.0-2", Core=lambda: core, Type=SimpleNamespace(bf16="bf16"))
+def stand_in_openvino(monkeypatch, core, version="2025.0.0-1"):
+    module = SimpleNamespace(__version__=version, Core=lambda: core, Type=SimpleNamespace(bf16="bf16"))
     monkeypatch.setattr(engines, "import_engine", lambda *_: module)
     monkeypatch.setitem(sys.modules, "openvino.frontend.onnx", SimpleNamespace(ConversionExtension=lambda *_: None))
     return core
@@ -328,6 +328,12 @@ def test_openvino_computes_what_was_asked_where_the_machine_can(monkeypatch, dev
         assert engine.device == {"cpu": "CPU", "gpu": "GPU (Arc)"}[device]
         assert core.options["device"] == device.upper()
         assert core.options["INFERENCE_PRECISION_HINT"] == engine.precision == computed
+
+
+def test_openvino_of_2024_is_too_old(monkeypatch):
+    stand_in_openvino(monkeypatch, StandInCore(["CPU"]), "2024.6.0-1")
+    with pytest.raises(PoseError, match="too old"):
+        make_engine("openvino", "cpu", "auto")
 
 
 @pytest.mark.parametrize(("asked", "given"), [("1", 1), ("0", 0), ("", 0), ("many", 0), ("-1", 0), ("4,2", 0)])

@@ -36,6 +36,7 @@ GPU_PROVIDERS = {  # ONNX Runtime's, the quickest first
 }
 FIXED_SIDES = b"\n\x03\x08\xf0\x02" * 2  # an input's height and width of 368, in ONNX; OpenCV 4 needs a number there,
 FREE_SIDES = b"\n\x03\x12\x01h\n\x03\x12\x01w"  # and other engines take no other size then
+OLDEST_OPENVINO = 2025  # that reads BlazePose's network and a model from memory
 LOG_FATAL = 4  # of ONNX Runtime's levels: its errors are reported by us
 HINT = "Hint: pip install openvino; its bf16 makes OpenPose's networks about 2.5 times as fast on this machine"
 CPU_FLAGS = Path("/proc/cpuinfo")
@@ -133,6 +134,8 @@ class OpenVINO:
 
     def __init__(self, device: str, precision: str) -> None:
         openvino = import_engine("openvino", "OpenVINO")
+        if int(openvino.__version__[:4]) < OLDEST_OPENVINO:
+            raise PoseError("OpenVINO is too old (pip install --upgrade openvino)", "engine")
         self.name, self.precision = f"OpenVINO {openvino.__version__.split('-')[0]}", "f32"
         self.core, self.target, self.device = openvino.Core(), device.upper(), device.upper()
         self.options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
