@@ -28,7 +28,7 @@ STAGES = range(1, 7)
 MODES = ["COCO", "MPI"]
 NETWORKS = ["auto", "openpose", "blazepose"]
 DEVICES = ["cpu", "gpu"]
-ENGINES = ["auto", "opencv", "openvino", "onnxruntime"]
+ENGINES = ["auto", "opencv", "openvino", "onnxruntime", "tensorrt"]
 PRECISIONS = ["auto", "fp32", "bf16"]
 ACCURACIES = ["fast", "balanced", "best"]
 STYLES = ["modern", "openpose", "classic"]
@@ -259,6 +259,8 @@ def prepare_process() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's lines name its source files
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")
+    # OpenVINO goes on without its model converters, which take half of its import and report usage.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 
 def report_error(error: PoseError | str) -> int:

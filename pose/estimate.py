@@ -31,7 +31,7 @@ class PoseEstimator:
 
     mode: COCO (18 keypoints) or MPI (15).
     network: openpose, blazepose (the two networks in this package) or auto: OpenPose's where its weights are.
-    device: cpu or gpu. engine: opencv, openvino, onnxruntime or auto: the fastest that works there.
+    device: cpu or gpu. engine: opencv, openvino, onnxruntime, tensorrt or auto: the fastest that works there.
     precision: auto or fp32; bf16: twice as fast on processors that multiply it, keypoints a little off (OpenVINO).
     net_wh: the most that the heatmap network's input may measure, width and height in pixels; -1 for one: no limit.
     stages: of OpenPose's network, 1 to 6. accuracy: fast, balanced or best. threshold: the least score, 0 to 1.

@@ -1,6 +1,6 @@
 """How right the keypoints are, against those labelled by hand: tables for the README.
 
-    python tests/accuracy.py [--choices] [--mediapipe PYTHON]
+    python tests/accuracy.py [--engine NAME] [--precision NAME] [--choices] [--mediapipe PYTHON]
 
 PCK@0.1 and @0.05: the share of seen keypoints found within a tenth and a twentieth of the person's size from where
 they belong. "missed": not found at all; "wrong": found further off than a tenth; "another's": of the keypoints given to
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
@@ -76,17 +76,8 @@ class Score:
         return [str(len(off)), *numbers, f"{self.found}/{self.labelled}", str(self.extra), str(self.anothers)]
 
 
-HEAD = [
-    "keypoints",
-    "PCK@0.1",
-    "PCK@0.05",
-    "median error",
-    "missed",
-    "wrong",
-    "people found",
-    "extra people",
-    "another's",
-]
+HEAD = ["keypoints", "PCK@0.1", "PCK@0.05", "median error", "missed", "wrong", "people found", "extra people",
+        "another's"]  # fmt: skip
 
 
 def ignored(person: np.ndarray, boxes: list[list[float]]) -> bool:
@@ -114,12 +105,8 @@ def moved(case: ground_truth.Case, matrix: np.ndarray, size_wh: tuple[int, int])
     if shrinks:  # warpAffine does not average
         picture = cv2.GaussianBlur(picture, (0, 0), 0.4 / np.sqrt(np.linalg.det(matrix[:, :2])))
     picture = cv2.warpAffine(picture, matrix, size_wh, flags=cv2.INTER_LINEAR, borderValue=(128, 128, 128))
-    people = []
-    for labels in case.people:
-        labels = labels.copy()
-        labels[:, :2] = labels[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-        people.append(labels)
-    return ground_truth.Case(case.name, case.group, picture, people, [])
+    people = [np.column_stack([labels[:, :2] @ matrix[:, :2].T + matrix[:, 2], labels[:, 2]]) for labels in case.people]
+    return replace(case, picture=picture, people=people, ignore=[])
 
 
 def scaled(case: ground_truth.Case, scale: float) -> ground_truth.Case:
@@ -147,17 +134,13 @@ def mirrored(case: ground_truth.Case) -> ground_truth.Case:
     for labels in case.people:
         labels = labels[list(COCO.mirrored)]
         people.append(np.column_stack([np.where(labels[:, 2] > 0, w - 1 - labels[:, 0], 0), labels[:, 1:]]))
-    return ground_truth.Case(case.name, case.group, np.ascontiguousarray(case.picture[:, ::-1]), people, [])
+    return replace(case, picture=np.ascontiguousarray(case.picture[:, ::-1]), people=people, ignore=[])
 
 
 def wide(case: ground_truth.Case) -> ground_truth.Case:
     """Five times as wide as high."""
     h, w = case.picture.shape[:2]
     return moved(case, np.array([[1, 0, (5 * h - w) / 2], [0, 1, 0.0]]), (5 * h, h))
-
-
-def changed(case: ground_truth.Case, change: Callable[[np.ndarray], np.ndarray]) -> ground_truth.Case:
-    return ground_truth.Case(case.name, case.group, change(case.picture), case.people, case.ignore)
 
 
 def noisy(picture: np.ndarray) -> np.ndarray:
@@ -176,11 +159,11 @@ CONDITIONS: dict[str, Callable[[ground_truth.Case], ground_truth.Case]] = {
     "person of 100 pixels": lambda case: sized(case, 100),
     "person of 50 pixels": lambda case: sized(case, 50),
     "twice as large": lambda case: scaled(case, 2),
-    "dark (a quarter of the light)": lambda case: changed(case, lambda p: p // 4),
-    "grey": lambda case: changed(case, lambda p: cv2.cvtColor(p[:, :, 1], cv2.COLOR_GRAY2BGR)),
-    "blurred (sigma 4 pixels)": lambda case: changed(case, lambda p: cv2.GaussianBlur(p, (0, 0), 4)),
-    "noise (sigma 25)": lambda case: changed(case, noisy),
-    "JPEG quality 10": lambda case: changed(case, compressed),
+    "dark (a quarter of the light)": lambda case: replace(case, picture=case.picture // 4),
+    "grey": lambda case: replace(case, picture=cv2.cvtColor(case.picture[:, :, 1], cv2.COLOR_GRAY2BGR)),
+    "blurred (sigma 4 pixels)": lambda case: replace(case, picture=cv2.GaussianBlur(case.picture, (0, 0), 4)),
+    "noise (sigma 25)": lambda case: replace(case, picture=noisy(case.picture)),
+    "JPEG quality 10": lambda case: replace(case, picture=compressed(case.picture)),
     "turned by 15°": lambda case: turned(case, 15),
     "turned by 45°": lambda case: turned(case, 45),
     "lying (90°)": lambda case: turned(case, 90),
@@ -203,9 +186,9 @@ CHOICES: dict[str, tuple[dict, tuple]] = {
 }
 
 
-def compare_choices(cases: list[ground_truth.Case]) -> None:
+def compare_choices(cases: list[ground_truth.Case], how: dict[str, str]) -> None:
     """All choices picture by picture in turn, so that a machine that slows down slows all alike."""
-    estimators = {name: PoseEstimator(network="blazepose", **options) for name, (options, _) in CHOICES.items()}
+    estimators = {name: PoseEstimator(**how, **options) for name, (options, _) in CHOICES.items()}
     scores = {name: {group: Score() for group in ground_truth.GROUPS} for name in CHOICES}
     seconds = {name: [] for name in CHOICES}
     for case in cases:
@@ -252,46 +235,53 @@ def report_mediapipe(python: str, cases: list[ground_truth.Case]) -> None:
     table("MediaPipe Pose (full)", HEAD, {name: score.row() for name, score in scores.items()})
 
 
+def report_scores(scores: dict[str, Score]) -> None:
+    """How right keypoints of each score are."""
+    off = np.concatenate([part for score in scores.values() for part in score.errors])
+    how_sure = np.concatenate([part for score in scores.values() for part in score.scores])
+    rows = {}
+    for low in range(1, 8):
+        inside = (how_sure >= low / 10) & ((how_sure < (low + 1) / 10) | (low == 7))
+        within = [f"{(off[inside] < limit).mean():.2f}" for limit in (0.1, 0.05)]
+        rows[f"{low / 10} to {(low + 1) / 10}" if low < 7 else "0.7 and more"] = [str(inside.sum()), *within]
+    table("keypoint's score", ["keypoints", "within 0.1", "within 0.05"], rows)
+
+
+def report_labellers() -> None:
+    """How far two people who label the same pictures are from each other."""
+    pairs = ground_truth.second_pass()
+    off = [ground_truth.distances(b, a)[(a[:, 2] == ground_truth.SEEN) & (b[:, 2] > 0)] for a, b in pairs]
+    off = np.concatenate(off)
+    print(
+        f"\nTwo labellers differ by {np.median(off):.4f} of the person's size in the median ({len(off)} keypoints); "
+        f"{(off < 0.05).mean():.3f} of the keypoints by less than 0.05."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--choices", action="store_true", help="also the table of other settings")
     parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")
     args = parser.parse_args()
-    cases = list(ground_truth.cases())
-    find = PoseEstimator(network="blazepose")
+    how = {"network": "blazepose", "engine": args.engine, "precision": args.precision}
+    cases, find = list(ground_truth.cases()), PoseEstimator(**how)
+    print(find.description)
     scores = {group: measure([case for case in cases if case.group == group], find) for group in ground_truth.GROUPS}
     table("labelled pictures", HEAD, {name: score.row() for name, score in scores.items()})
     single = [case for case in cases if case.group == "one person"]
     single = [case for number, case in enumerate(single) if not case.name.startswith("walk ") or number % 5 == 0]
     rows = {name: measure([change(case) for case in single], find).row() for name, change in CONDITIONS.items()}
     table(f"one person, {len(single)} pictures", HEAD, rows)
-    off, how_sure = (
-        np.concatenate([np.concatenate(getattr(s, of)) for s in scores.values()]) for of in ("errors", "scores")
-    )
-    rows = {}
-    for low in np.arange(0.1, 0.8, 0.1):
-        inside = (how_sure >= low) & (how_sure < low + 0.1 + (low > 0.65))
-        rows[f"{low:.1f} to {low + 0.1:.1f}" if low < 0.65 else "0.7 and more"] = [
-            str(inside.sum()), f"{(off[inside] < 0.1).mean():.2f}", f"{(off[inside] < 0.05).mean():.2f}"
-        ]  # fmt: skip
-    table("keypoint's score", ["keypoints", "within 0.1", "within 0.05"], rows)
+    report_scores(scores)
     nobody = sorted(ground_truth.DATA.glob("nobody_*"))
-    rows = {path.stem: [str(len(find(read_picture(path))))] for path in nobody}
-    table("pictures of nobody", ["people found"], rows)
-    again = [
-        ground_truth.distances(again, first)[(first[:, 2] == ground_truth.SEEN) & (again[:, 2] > 0)]
-        for first, again in ground_truth.second_pass()
-    ]
-    again = np.concatenate(again)
-    median, within = np.median(again), (again < 0.05).mean()
-    print(
-        f"\nTwo labellers differ by {median:.4f} of the person's size in the median ({len(again)} keypoints); "
-        f"{within:.3f} of the keypoints by less than 0.05."
-    )
+    table("pictures of nobody", ["people found"], {path.stem: [str(len(find(read_picture(path))))] for path in nobody})
+    report_labellers()
     if args.mediapipe:
         report_mediapipe(args.mediapipe, cases)
     if args.choices:
-        compare_choices(cases)
+        compare_choices(cases, how)
 
 
 if __name__ == "__main__":

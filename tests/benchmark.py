@@ -1,12 +1,13 @@
-"""How fast the commands and networks are here, against the plain tutorial method: tables for the README.
+"""How fast the commands and networks are here, with each engine, and against others: tables for the README.
 
-    python tests/benchmark.py [--model_folder DIR] [--opencv4 PYTHON] [--mediapipe PYTHON] [--runs N]
-                              [--clip_only|--photos_only]
+    python tests/benchmark.py [--only limits/clips/photos/networks] [--runs N] [--model_folder DIR]
+                              [--opencv4 PYTHON] [--mediapipe PYTHON]
 
-Everything is run in turn, round after round, so that a machine that slows down slows all alike; the tables give
-medians, spreads, and the median of the ratios within a round. Where OpenPose's weights are absent made ones stand in:
-the network's speed does not depend on their values. The plain method (stretch to 368×368, the whole network, maxima,
-draw) needs OpenCV 4: give a Python that has it with --opencv4 where this one has OpenCV 5.
+Everything in a table is run in turn, round after round, so that a machine that slows down slows all alike. A cell has
+the median, in brackets the median of the ratios to the first column within a round, and a command's peak memory. Where
+OpenPose's weights are absent made ones stand in: the network's speed does not depend on their values. The plain method
+of the tutorials (stretch to 368×368, the whole network, maxima, draw) needs OpenCV 4: give a Python that has it with
+--opencv4 where this one has OpenCV 5.
 """
 
 import argparse
@@ -32,15 +33,82 @@ sys.path.insert(0, str(PROJECT))
 from pose import PoseError  # noqa: E402
 from pose.blazepose import LandmarkNetwork  # noqa: E402
 from pose.networks import registry  # noqa: E402
-from pose.networks.engines import Engine, OpenCV, choose_engine  # noqa: E402
+from pose.networks.engines import Engine, choose_engine  # noqa: E402
 from pose.networks.heatmap_network import HeatmapNetwork  # noqa: E402
 from pose.networks.registry import MOBILENET, PACKAGE, STAGES  # noqa: E402
 
 OPENPOSE = registry.OPENPOSE["COCO"]
+ENGINES = ("opencv", "fp32"), ("onnxruntime", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")
 SIDE = 368
+PHOTO, CLIP = PROJECT / "Input" / "example_image1.png", PROJECT / "Input" / "example_video1.mp4"
 LAG_REACH = 2  # frames before and after, between which a speed is measured
 MISTAKE = 40  # pixels a frame that nobody moves, and that nothing lags behind
 NO_WINDOWS = {**os.environ, "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+
+Cells = dict[tuple[str, str], Callable[[], tuple[float, str]]]  # by row and column: gives a value, and what to note
+
+
+def report(title: str, cells: Cells, runs: int, form: str) -> None:
+    """Run all cells in turn and print their table. form: of a value."""
+    values: dict[tuple[str, str], list[float]] = {key: [] for key in cells}
+    notes = {}
+    for _ in range(runs):
+        for key, cell in cells.items():
+            value, notes[key] = cell()
+            values[key].append(value)
+    rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    print(f"\n| {' | '.join([title, *columns])} |\n|{'---|' * (len(columns) + 1)}")
+    for row in rows:
+        first = next(values[row, column] for column in columns if (row, column) in cells)
+        texts = []
+        for column in columns:
+            if measured := values.get((row, column)):
+                ratio = statistics.median(a / b for a, b in zip(measured, first, strict=True))
+                texts.append(f"{form.format(statistics.median(measured))} ({ratio:.2f}){notes[row, column]}")
+            else:
+                texts.append("")
+        print(f"| {' | '.join([row, *texts])} |", flush=True)
+
+
+def run(command: list) -> tuple[float, str, str]:
+    """Seconds, peak memory and output of a whole command."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=NO_WINDOWS)
+    output = process.stdout.read()
+    _, process.returncode, usage = os.wait4(process.pid, 0)
+    if process.returncode:
+        raise SystemExit(f"failed: {' '.join(map(str, command))}")
+    return time.perf_counter() - start, f" {usage.ru_maxrss / 1024:.0f} MiB", output
+
+
+def seconds(command: list) -> Callable[[], tuple[float, str]]:
+    return lambda: run(command)[:2]
+
+
+def frames_a_second(command: list) -> Callable[[], tuple[float, str]]:
+    """By the command's own report, which leaves loading out."""
+    return lambda: (float(re.search(r"([\d.]+) (?:frames )?a second", run(command)[2])[1]), "")
+
+
+def timed(function: Callable[[], object]) -> Callable[[], tuple[float, str]]:
+    """Milliseconds of a function."""
+
+    def cell() -> tuple[float, str]:
+        start = time.perf_counter()
+        function()
+        return 1000 * (time.perf_counter() - start), ""
+
+    return cell
+
+
+def engines() -> dict[str, tuple[Engine, list[str]]]:
+    """Those that work here, and the options that ask for them, by the name in a table."""
+    found = {}
+    for name, precision in ENGINES:
+        with contextlib.suppress(PoseError):
+            engine, _ = choose_engine(name, "cpu", precision)
+            found[f"{engine.name} {engine.precision}"] = engine, ["--engine", name, "--precision", precision]
+    return found
 
 
 def draw_maxima(picture: np.ndarray, maps: np.ndarray) -> None:
@@ -57,8 +125,7 @@ def plain(prototxt: str, weights: str, photo: str, out: str) -> None:
     net = cv2.dnn.readNetFromCaffe(prototxt, weights)
     picture = cv2.imread(photo)
     net.setInput(cv2.dnn.blobFromImage(picture, 1 / 255, (SIDE, SIDE), (0, 0, 0)))
-    maps = net.forward()[0]
-    draw_maxima(picture, maps)
+    draw_maxima(picture, net.forward()[0])
     cv2.imwrite(out, picture)
 
 
@@ -68,32 +135,14 @@ def plain_clip(weights: str, clip: str, out: str) -> None:
     start = time.perf_counter()
     while (read := capture.read())[0]:
         picture = read[1]
-        h, w = picture.shape[:2]
         net.setInput(cv2.dnn.blobFromImage(picture, 1, (SIDE, SIDE), (0, 0, 0)))
-        maps = net.forward()[0]
-        draw_maxima(picture, maps)
-        writer = writer or cv2.VideoWriter(out, cv2.VideoWriter_fourcc(*"mp4v"), capture.get(cv2.CAP_PROP_FPS), (w, h))
+        draw_maxima(picture, net.forward()[0])
+        fps, size_wh = capture.get(cv2.CAP_PROP_FPS), picture.shape[1::-1]
+        writer = writer or cv2.VideoWriter(out, cv2.VideoWriter_fourcc(*"mp4v"), fps, size_wh)
         writer.write(picture)
         count += 1
     writer.release()
-    seconds = time.perf_counter() - start
-    print(f"{count} frames, {seconds:.1f} s, {count / seconds:.2f} a second")
-
-
-def clip_commands(work: Path, mediapipe: str | None) -> dict[str, list[str]]:
-    """What is timed on the example clip, by the name in the table."""
-    clip = str(PROJECT / "Input" / "example_video1.mp4")
-    weights = str(PACKAGE / MOBILENET.weights.name)
-    ours = [sys.executable, str(PROJECT / "get_hpe_video.py"), "--network", "blazepose", "--no_display", "--write_json"]
-    ours.append("--verbose")  # where the time goes
-    choices = {"ours": [], "every frame inferred": ["--network_step", "1"], "--accuracy fast": ["--accuracy", "fast"],
-               "--accuracy best": ["--accuracy", "best"], "--no_smooth": ["--no_smooth"]}  # fmt: skip
-    table = {"plain loop": [sys.executable, __file__, "--plain_clip", weights, clip, str(work / "plain.mp4")]}
-    for name, options in choices.items():
-        table[name] = [*ours, *options, "--output_dir", str(work / name)]
-    if mediapipe:
-        table["MediaPipe Pose (full), no drawing or writing"] = [mediapipe, "-c", MEDIAPIPE_CLIP, clip]
-    return table
+    print(f"{count / (time.perf_counter() - start):.2f} a second")
 
 
 MEDIAPIPE_CLIP = """
@@ -104,18 +153,73 @@ with mediapipe.solutions.pose.Pose(static_image_mode=False) as pose:
     while (read := capture.read())[0]:
         pose.process(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
         count += 1
-    seconds = time.perf_counter() - start
-print(f"{count} frames, {seconds:.1f} s, {count / seconds:.2f} a second")
+print(f"{count / (time.perf_counter() - start):.2f} a second")
 """
 
 
-def poses(folder: Path) -> np.ndarray | None:
-    """The strongest person of each frame of a clip's JSON, (frames, K, 3); None where there is no JSON."""
+def make(path: str) -> None:
+    """Weights of full size that see nobody in a photo: with random ones there would be a crowd to decode and draw."""
+    Path(path).parent.mkdir()
+    write_caffemodel(Path(path), seeing_weights("COCO"))
+
+
+def report_limits(work: Path) -> None:
+    """What this machine gives at the most."""
+    side = 2048
+    matrix, copied, frames = np.ones((side, side), np.float32), np.ones(1 << 26, np.uint8), []
+
+    def decode() -> None:
+        frames.clear()
+        capture = cv2.VideoCapture(str(CLIP))
+        while (read := capture.read())[0]:
+            frames.append(read[1])
+
+    def encode() -> None:
+        fourcc, size_wh = cv2.VideoWriter_fourcc(*"mp4v"), frames[0].shape[1::-1]
+        writer = cv2.VideoWriter(str(work / "limit.mp4"), fourcc, 25, size_wh)
+        for frame in frames:
+            writer.write(frame)
+        writer.release()
+
+    def rate(amount: float, function: Callable[[], object]) -> float:
+        return amount / min(timed(function)()[0] / 1000 for _ in range(6))
+
+    decode()
+    print(
+        f"\nThe machine's limits: {rate(2e-9 * side**3, lambda: matrix @ matrix):.0f} GFLOP/s (f32 matrices), "
+        f"{rate(copied.nbytes / 1e9, copied.copy):.1f} GB/s copied; of the example clip "
+        f"{rate(len(frames), decode):.0f} frames/s decoded, {rate(len(frames), encode):.0f} encoded."
+    )
+
+
+def report_clips(args: argparse.Namespace, work: Path) -> None:
+    ours = [sys.executable, PROJECT / "get_hpe_video.py", CLIP, "--network", "blazepose", "--no_display"]
+    choices = {"default": [], "every frame inferred": ["--network_step", "1"],
+               "--accuracy best": ["--accuracy", "best"], "--no_smooth": ["--no_smooth"]}  # fmt: skip
+    loop = [sys.executable, __file__, "--call", "plain_clip", PACKAGE / MOBILENET.weights.name, CLIP, work / "loop.mp4"]
+    mediapipe = [args.mediapipe, "-c", MEDIAPIPE_CLIP, CLIP]
+    cells: Cells = {}
+    for choice, options in choices.items():
+        if args.mediapipe:
+            cells[choice, "MediaPipe Pose (full), no drawing or writing"] = frames_a_second(mediapipe)
+        cells[choice, "plain loop"] = frames_a_second(loop)
+        for column, (_, how) in engines().items():
+            command = [*ours, *options, *how, "--write_json", "--output_dir", work / choice]
+            cells[choice, column] = frames_a_second(command)
+    report("example clip, 856x424, frames a second", cells, args.runs, "{:.0f}")
+    raw = poses(work / "--no_smooth")
+    print("\n| example clip | trembling, pixels | lag, frames |\n|---|---|---|")
+    for choice in choices:
+        clip = poses(work / choice)
+        print(f"| {choice} | {trembling(clip):.2f} | {lag(clip, raw):.2f} |")
+    print(run([*ours, "--output_dir", work, "--verbose"])[2].splitlines()[-1])
+
+
+def poses(folder: Path) -> np.ndarray:
+    """The strongest person of each frame of a clip's JSON, (frames, K, 3)."""
     files = sorted(folder.glob("VideoCOCO/*_json/*.json"))
     people = [json.loads(file.read_text())["people"] for file in files]
-    return (
-        np.array([p[0]["pose_keypoints_2d"] if p else [0] * 54 for p in people]).reshape(-1, 18, 3) if files else None
-    )
+    return np.array([p[0]["pose_keypoints_2d"] if p else [0] * 54 for p in people]).reshape(-1, 18, 3)
 
 
 def trembling(clip: np.ndarray) -> float:
@@ -135,200 +239,75 @@ def lag(clip: np.ndarray, raw: np.ndarray) -> float:
     return float((behind * speed)[near].sum() / (speed * speed)[near].sum())
 
 
-def report_clip(runs: int, work: Path, mediapipe: str | None) -> None:
-    table, rates, said = clip_commands(work, mediapipe), {}, {}
-    for _ in range(runs):
-        for name, command in table.items():
-            done = subprocess.run(command, capture_output=True, text=True, env=NO_WINDOWS, check=True)
-            rates.setdefault(name, []).append(float(re.search(r"([\d.]+) (?:frames )?a second", done.stdout)[1]))
-            said[name] = done.stdout
-    raw = poses(work / "--no_smooth")
-    print(
-        "\n| example clip, 856x424 | frames a second | least – most | times plain | trembling, pixels | lag, frames |"
-    )
-    print("|---|---|---|---|---|---|")
-    for name, rate in rates.items():
-        ratio = statistics.median(a / b for a, b in zip(rate, rates["plain loop"], strict=True))
-        spread, clip = f"{min(rate):.0f} – {max(rate):.0f}", poses(work / name)
-        steadiness = "| |" if clip is None else f"{trembling(clip):.2f} | {lag(clip, raw):.2f} |"
-        print(f"| {name} | {statistics.median(rate):.0f} | {spread} | {ratio:.1f} | {steadiness}")
-    parts = re.findall(r"([a-z ]+) (\d+) %", said["ours"])
-    frame = 1000 / statistics.median(rates["ours"])
-    print("\nMilliseconds a frame: " + ", ".join(f"{part.strip()} {int(p) / 100 * frame:.1f}" for part, p in parts))
-
-
-def make(path: Path) -> None:
-    """Weights of full size that see nobody in a photo: with random ones there would be a crowd to decode and draw."""
-    path.parent.mkdir()
-    write_caffemodel(path, seeing_weights("COCO"))
-
-
-def run(command: list[str]) -> tuple[float, float]:
-    """Seconds and peak memory (MiB) of a whole command."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=NO_WINDOWS)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"failed: {' '.join(command)}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
-
-
-def commands(python4: str | None, weights_folder: Path, work: Path) -> dict[str, list[str]]:
-    """What is timed as a whole, by the name in the table."""
-    image = [sys.executable, str(PROJECT / "get_hpe_image.py"), "--output_dir", str(work), "--no_display"]
-    ours = [*image, "--network", "openpose", "--model_folder", str(weights_folder), "--image_file"]
-    square = PROJECT / "Input" / "example_image1.png"
-    upright = work / "upright.png"
-    picture = cv2.imread(str(square))
+def report_photos(args: argparse.Namespace, work: Path) -> None:
+    image = [sys.executable, PROJECT / "get_hpe_image.py", "--no_display", "--output_dir", work]
+    networks = {"OpenPose": ["--network", "openpose", "--model_folder", args.model_folder],
+                "the networks in the box": ["--network", "blazepose"]}  # fmt: skip
+    picture, upright = cv2.imread(str(PHOTO)), work / "upright.png"
     cv2.imwrite(str(upright), picture[:, 40 : 40 + picture.shape[0] * 3 // 4])
-    table = {"--help": [*image, "--help"]}
-    for name, photo in (("3:4", upright), ("square", square)):
-        if python4:
-            files = [
-                PACKAGE / OPENPOSE.weights.prototxt,
-                weights_folder / OPENPOSE.weights.name,
-                photo,
-                work / "plain.png",
-            ]
-            table[f"plain, OpenCV 4, {name}"] = [python4, __file__, "--plain", *map(str, files)]
-        table[f"ours, OpenPose, {name}"] = [*ours, str(photo)]
-        table[f"ours, the networks in the box, {name}"] = [*image, "--network", "blazepose", "--image_file", str(photo)]
-    return table
+    files = PACKAGE / OPENPOSE.weights.prototxt, args.model_folder / OPENPOSE.weights.name
+    cells: Cells = {}
+    for shape, photo in (("3:4", upright), ("square", PHOTO)):
+        for network, options in networks.items():
+            row = f"{network}, {shape} photo"
+            if args.opencv4:
+                command = [args.opencv4, __file__, "--call", "plain", *files, photo, work / "plain.png"]
+                cells[row, "the plain method, OpenCV 4"] = seconds(command)
+            for column, (_, how) in engines().items():
+                cells[row, column] = seconds([*image, *options, *how, photo])
+    report("whole command", cells, args.runs, "{:.2f} s")
+    report("start-up", {("", "--help"): seconds([*image, "--help"])}, args.runs, "{:.2f} s")
 
 
-def engines() -> list[Engine]:
-    """Those that work here."""
-    found = []
-    for name, precision in (("opencv", "fp32"), ("openvino", "fp32"), ("openvino", "bf16"), ("onnxruntime", "fp32")):
-        with contextlib.suppress(PoseError):
-            found.append(choose_engine(name, "cpu", precision)[0])
-    return found
+def report_networks(args: argparse.Namespace, work: Path) -> None:
+    """Each network once on a square input of the usual size."""
+    picture = cv2.resize(cv2.imread(str(PHOTO)), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    blob, functions = cv2.dnn.blobFromImage(picture[:256, :256], 1 / 255), {}
+    for column, (engine, _) in engines().items():
 
+        def load(stages: int = STAGES, engine: Engine = engine) -> HeatmapNetwork:
+            return HeatmapNetwork(OPENPOSE, args.model_folder, engine, stages=stages)
 
-def forwards(weights_folder: Path) -> dict:
-    """Functions that run a network once on a square input of the usual size, by the name in the table."""
-    example = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
-    picture = cv2.resize(example, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    blob = cv2.dnn.blobFromImage(picture[:256, :256], 1 / 255)
-    table = {}
-    for engine in engines():
-        how = f"{engine.name} {engine.precision}"
-        openpose = HeatmapNetwork(OPENPOSE, weights_folder, engine)
-        table[f"{OPENPOSE.name}, {how}"] = lambda openpose=openpose: openpose(picture)
-        detector = HeatmapNetwork(MOBILENET, PACKAGE, engine)
-        table[f"mobilenet_thin, {how}"] = lambda detector=detector: detector(picture)
+        networks = {OPENPOSE.name: load(), MOBILENET.name: HeatmapNetwork(MOBILENET, PACKAGE, engine)}
+        if not functions:
+            networks |= {f"{OPENPOSE.name}, --stages {stages}": load(stages) for stages in range(STAGES - 1, 0, -1)}
+        for row, network in networks.items():
+            functions[row, column] = lambda network=network: network(picture)
         landmarks = LandmarkNetwork.load(engine)
-        table[f"BlazePose's landmarks, 256x256, {how}"] = lambda landmarks=landmarks: landmarks.forward(blob)
-    for stages in range(STAGES - 1, 0, -1):
-        openpose = HeatmapNetwork(OPENPOSE, weights_folder, OpenCV("cpu", "fp32"), stages=stages)
-        table[f"{OPENPOSE.name}, --stages {stages}, OpenCV"] = lambda openpose=openpose: openpose(picture)
-    return table
-
-
-def report_limits(work: Path) -> None:
-    """What this machine gives at the most."""
-    side = 2048
-    matrix, copied = np.ones((side, side), np.float32), np.ones(1 << 26, np.uint8)
-    clip, frames = PROJECT / "Input" / "example_video1.mp4", []
-
-    def decode() -> None:
-        frames.clear()
-        capture = cv2.VideoCapture(str(clip))
-        while (read := capture.read())[0]:
-            frames.append(read[1])
-
-    def encode() -> None:
-        size_wh = frames[0].shape[1::-1]
-        writer = cv2.VideoWriter(str(work / "limit.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 25, size_wh)
-        for frame in frames:
-            writer.write(frame)
-        writer.release()
-
-    def seconds(function: Callable[[], object]) -> float:
-        function()
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    decoding = seconds(decode)
-    print(
-        f"\nThe machine's limits: {2e-9 * side**3 / seconds(lambda: matrix @ matrix):.0f} GFLOP/s (f32 matrices), "
-        f"{copied.nbytes / 1e9 / seconds(copied.copy):.1f} GB/s copied; of the example clip "
-        f"{len(frames) / decoding:.0f} frames/s decoded, "
-        f"{len(frames) / seconds(encode):.0f} encoded."
-    )
-
-
-def report(title: str, rounds: dict[str, list[float]], base: str | None, peaks: dict[str, float]) -> None:
-    print(f"\n| {title} | median | least – most | {'ratio to ' + base if base else 'ratio'} | peak memory |")
-    print("|---|---|---|---|---|")
-    for name, seconds in rounds.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds, rounds[base], strict=True)) if base else 0
-        spread = f"{min(seconds):.2f} – {max(seconds):.2f}"
-        peak = f"{peaks[name]:.0f} MiB" if name in peaks else ""
-        print(f"| {name} | {statistics.median(seconds):.2f} s | {spread} | {f'{ratio:.2f}' if base else ''} | {peak} |")
+        functions["BlazePose's landmarks", column] = lambda landmarks=landmarks: landmarks.forward(blob)
+        functions[f"loading {OPENPOSE.name}", column] = load
+    for function in functions.values():
+        function()  # the first run allocates
+    cells = {key: timed(function) for key, function in functions.items()}
+    report(f"network alone, {SIDE}x{SIDE}", cells, args.runs, "{:.0f} ms")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plain", nargs=4, help=argparse.SUPPRESS)
-    parser.add_argument("--plain_clip", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")
-    parser.add_argument("--clip_only", action="store_true", help="only the clip's table")
-    parser.add_argument("--photos_only", action="store_true", help="all tables but the clip's")
+    parser.add_argument("--only", choices=["limits", "clips", "photos", "networks"])
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--model_folder", type=Path, default=PROJECT / "pose")
     parser.add_argument("--opencv4", metavar="PYTHON", default=None if cv2.__version__ >= "5" else sys.executable)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")
+    parser.add_argument("--call", nargs="+", help=argparse.SUPPRESS)  # a function of this file in its own process
     args = parser.parse_args()
-    if args.plain:
-        return plain(*args.plain)
-    if args.plain_clip:
-        return plain_clip(*args.plain_clip)
-    if args.make:
-        return make(args.make)
+    if args.call:
+        return globals()[args.call[0]](*args.call[1:])
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}")
     with tempfile.TemporaryDirectory() as name:
-        work = folder = Path(name)
+        work = Path(name)
         report_limits(work)
-        if not args.photos_only:
-            report_clip(args.runs, work, args.mediapipe)
-        if args.clip_only:
-            return None
-        if (args.model_folder / OPENPOSE.weights.name).exists():
-            folder = args.model_folder
-        else:
+        if args.only in (None, "clips"):
+            report_clips(args, work)
+        if args.only in (None, "photos", "networks") and not (args.model_folder / OPENPOSE.weights.name).exists():
             # In a process of its own: a child's peak memory begins with what its parent holds.
-            subprocess.run([sys.executable, __file__, "--make", folder / OPENPOSE.weights.name], check=True)
+            subprocess.run([sys.executable, __file__, "--call", "make", work / OPENPOSE.weights.name], check=True)
             print("OpenPose's weights are not here: made ones stand in for them.")
-        table, peaks, rounds = commands(args.opencv4, folder, work), {}, {}
-        for _ in range(args.runs):
-            for key, command in table.items():
-                seconds, peaks[key] = run(command)
-                rounds.setdefault(key, []).append(seconds)
-        for shape in ("3:4", "square"):
-            base = f"plain, OpenCV 4, {shape}"
-            chosen = {key: value for key, value in rounds.items() if key.endswith(shape)}
-            report(f"whole command, {shape} photo", chosen, base if base in rounds else None, peaks)
-        report("start-up", {"--help": rounds["--help"]}, None, peaks)
-        loads, rounds = [], {}
-        for _ in range(args.runs):
-            start = time.perf_counter()
-            HeatmapNetwork(OPENPOSE, folder, OpenCV("cpu", "fp32"))
-            loads.append(time.perf_counter() - start)
-        report("loading a network", {OPENPOSE.name: loads}, None, {})
-        table = forwards(folder)
-        for function in table.values():
-            function()  # the first run allocates
-        for _ in range(args.runs):
-            for key, function in table.items():
-                start = time.perf_counter()
-                function()
-                rounds.setdefault(key, []).append(time.perf_counter() - start)
-        report(f"network alone, {SIDE}x{SIDE}", rounds, next(iter(table)), {})
+            args.model_folder = work
+        if args.only in (None, "photos"):
+            report_photos(args, work)
+        if args.only in (None, "networks"):
+            report_networks(args, work)
     return None
 
 

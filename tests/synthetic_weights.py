@@ -2,7 +2,7 @@
 
     write_caffemodel(path, random_weights(layer_shapes("COCO")))     full size, right names, any values: it runs
     write_caffemodel(path, seeing_weights("MPI"))                    full size, and it finds painted figures:
-    picture, keypoints = painted_figure("MPI", (640, 480))           feed it this, and expect these keypoints
+    picture, keypoints = painted_figures("MPI", (640, 480), [(320, 240, 450)])   feed it this, and expect these
 
 The seeing network knows a colour for each keypoint and each limb. The colours lie on a sphere about grey in BGR space,
 so none lies between others: no mixture of colours, as scaling and compressing a picture give along its edges, is taken
@@ -17,43 +17,17 @@ import numpy as np
 KEYPOINTS = {"COCO": 18, "MPI": 15}
 LIMBS = {  # the two keypoints, and the channels of the field's x and y in the whole output
     "COCO": (
-        ((1, 2), (31, 32)),
-        ((1, 5), (39, 40)),
-        ((2, 3), (33, 34)),
-        ((3, 4), (35, 36)),
-        ((5, 6), (41, 42)),
-        ((6, 7), (43, 44)),
-        ((1, 8), (19, 20)),
-        ((8, 9), (21, 22)),
-        ((9, 10), (23, 24)),
-        ((1, 11), (25, 26)),
-        ((11, 12), (27, 28)),
-        ((12, 13), (29, 30)),
-        ((1, 0), (47, 48)),
-        ((0, 14), (49, 50)),
-        ((14, 16), (53, 54)),
-        ((0, 15), (51, 52)),
-        ((15, 17), (55, 56)),
-        ((2, 16), (37, 38)),
-        ((5, 17), (45, 46)),
+        ((1, 2), (31, 32)), ((1, 5), (39, 40)), ((2, 3), (33, 34)), ((3, 4), (35, 36)), ((5, 6), (41, 42)),
+        ((6, 7), (43, 44)), ((1, 8), (19, 20)), ((8, 9), (21, 22)), ((9, 10), (23, 24)), ((1, 11), (25, 26)),
+        ((11, 12), (27, 28)), ((12, 13), (29, 30)), ((1, 0), (47, 48)), ((0, 14), (49, 50)), ((14, 16), (53, 54)),
+        ((0, 15), (51, 52)), ((15, 17), (55, 56)), ((2, 16), (37, 38)), ((5, 17), (45, 46)),
     ),
     "MPI": (
-        ((0, 1), (16, 17)),
-        ((1, 2), (18, 19)),
-        ((2, 3), (20, 21)),
-        ((3, 4), (22, 23)),
-        ((1, 5), (24, 25)),
-        ((5, 6), (26, 27)),
-        ((6, 7), (28, 29)),
-        ((1, 14), (30, 31)),
-        ((14, 8), (32, 33)),
-        ((8, 9), (34, 35)),
-        ((9, 10), (36, 37)),
-        ((14, 11), (38, 39)),
-        ((11, 12), (40, 41)),
-        ((12, 13), (42, 43)),
+        ((0, 1), (16, 17)), ((1, 2), (18, 19)), ((2, 3), (20, 21)), ((3, 4), (22, 23)), ((1, 5), (24, 25)),
+        ((5, 6), (26, 27)), ((6, 7), (28, 29)), ((1, 14), (30, 31)), ((14, 8), (32, 33)), ((8, 9), (34, 35)),
+        ((9, 10), (36, 37)), ((14, 11), (38, 39)), ((11, 12), (40, 41)), ((12, 13), (42, 43)),
     ),
-}
+}  # fmt: skip
 # The figure that the seeing network knows, in a unit square: a person who faces us with the left arm up. No limb
 # crosses another, and left and right differ.
 _BODY = {
@@ -157,7 +131,7 @@ def seeing_weights(mode: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     fields = 2 * len(limbs)
     for stage in range(1, 7):
         names = (
-            [f"conv5_{i}_CPM" for i in range(1, 6)] if stage == 1 else [f"Mconv{i}_stage{stage}" for i in range(1, 8)]
+            [f"Mconv{i}_stage{stage}" for i in range(1, 8)] if stage > 1 else [f"conv5_{i}_CPM" for i in range(1, 6)]
         )
         for layer in names[:-1]:
             first = stage > 1 and layer == names[0]
@@ -177,12 +151,6 @@ def code_colours(count: int) -> np.ndarray:
     turn, z = np.arange(count) * np.pi * (1 + 5**0.5), 1 - (2 * np.arange(count) + 1) / count
     sphere = np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], axis=1)
     return np.rint(GREY + REACH * sphere)
-
-
-def painted_figure(mode: str, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A BGR picture with the figure as large as it fits, and its keypoints (K, 2) in pixels."""
-    picture, keypoints = painted_figures(mode, size_wh, [(0.5 * size_wh[0], 0.5 * size_wh[1], 0.94 * min(size_wh))])
-    return picture, keypoints[0]
 
 
 def painted_figures(mode: str, size_wh: tuple[int, int], places: list) -> tuple[np.ndarray, np.ndarray]:
@@ -215,62 +183,42 @@ def _paint(picture: np.ndarray, a: np.ndarray, b: np.ndarray, radius: float, col
     part += np.clip(radius + 0.5 - distance, 0, 1)[..., None] * (colour - part)
 
 
-def write_caffemodel(path: Path, weights: dict, dims: str = "shape", extra: bool = True) -> None:
+def write_caffemodel(path: Path, weights: dict, legacy: bool = False, extra: bool = True) -> None:
     """Writes weights and biases by layer as Caffe does.
 
-    dims      "shape": as a BlobShape; "legacy": as num, channels, height, width
+    legacy    sizes in four numbers, and not in a BlobShape
     extra     with what a snapshot of the training has besides: an empty name, data and loss layers
     """
+
+    def layer(name: str, *blobs: np.ndarray) -> bytes:
+        pieces = [field(1, name.encode()), field(2, b"Convolution"), field(3, b"before"), field(4, name.encode())]
+        for values in blobs:
+            shape = field(7, field(1, b"".join(map(_varint, values.shape))))
+            if legacy:
+                sizes = (1,) * (4 - values.ndim) + values.shape
+                shape = b"".join(_varint(i << 3) + _varint(size) for i, size in enumerate(sizes, 1))
+            pieces.append(field(7, field(5, np.ascontiguousarray(values, "<f4").tobytes()) + shape))
+        return field(100, b"".join(pieces))
+
     with open(path, "wb") as file:
         if extra:
-            file.write(field(1, b""))
             data = field(1, b"data") + field(2, b"CPMData") + field(4, b"data") + field(10, b"\x08\x00")
-            file.write(field(100, data))
+            file.write(field(1, b"") + field(100, data))
         for name, blobs in weights.items():
-            pieces = [field(1, name.encode()), field(2, b"Convolution"), field(3, b"before"), field(4, name.encode())]
-            for values in blobs:
-                pieces += _blob(values, dims)
-            file.writelines(_header(100, pieces))
+            file.write(layer(name, *blobs))
             if extra and name.startswith("Mconv7"):
-                loss = field(1, f"loss_{name}".encode()) + field(2, b"EuclideanLoss") + b"\x2d\0\0\x80\x3f"
+                loss = (
+                    field(1, f"loss_{name}".encode()) + field(2, b"EuclideanLoss") + b"\x2d\0\0\x80\x3f\x31" + bytes(8)
+                )
                 file.write(field(100, loss))
         if extra:
-            unknown = [field(1, b"not_in_the_prototxt"), *_blob(np.ones((2, 2), np.float32), dims)]
-            file.writelines(_header(100, unknown))
-
-
-def _blob(values: np.ndarray, dims: str) -> list:
-    """A layer's blob in pieces."""
-    if dims == "legacy":
-        shape = (1,) * (4 - values.ndim) + values.shape
-        pieces = [_varint(i << 3) + _varint(dim) for i, dim in enumerate(shape, 1)]
-    else:
-        pieces = [field(7, field(1, b"".join(_varint(dim) for dim in values.shape)))]
-    data = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8)
-    return _header(7, [*_header(5, [data]), *pieces])
-
-
-def _header(number: int, pieces: list) -> list:
-    """A protobuf field in pieces: large ones are not copied together."""
-    return [_varint(number << 3 | 2) + _varint(sum(len(piece) for piece in pieces)), *pieces]
+            file.write(layer("not_in_the_prototxt", np.ones((2, 2), np.float32)))
 
 
 def field(number: int, content: bytes) -> bytes:
     """A protobuf field that has its length in front."""
-    return b"".join(_header(number, [content]))
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
 def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def sentence(error, *parts):
-    """The error is one sentence that has all parts."""
-    text = str(error.value)
-    assert "\n" not in text and text.endswith(".") and len(text) < 600
-    for part in parts:
-        assert str(part) in text
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + _varint(value >> 7)

@@ -1,4 +1,4 @@
-"""OpenPose's networks as OpenCV gets them, against numpy; and what is reported of files that are not OpenPose's.
+"""OpenPose's networks as engines get them, against numpy; and what is reported of files that are not OpenPose's.
 
 Full-size weights run at a small input size; thin networks, the same layers with few channels, run everything else.
 """
@@ -14,11 +14,10 @@ import pytest
 from synthetic_weights import layer_shapes, random_weights, write_caffemodel
 
 from pose import PoseError
-from pose.networks.caffe_to_onnx import onnx_model
+from pose.networks.caffe_to_onnx import fields, onnx_model
 from pose.networks.engines import OpenCV
 from pose.networks.heatmap_network import HeatmapNetwork
 from pose.networks.registry import OPENPOSE
-from pose.skeletons import MPI
 
 POSE = Path(__file__).parent.parent / "pose"
 PROTOTXTS = {
@@ -62,6 +61,10 @@ def folder(tmp_path):
     path = tmp_path / "a folder ü"
     path.mkdir()
     return path
+
+
+def load(model, folder, **options):
+    return HeatmapNetwork(model, folder, OpenCV("cpu", "fp32"), **options)
 
 
 def convolution(values, weights, biases, relu=True):
@@ -122,15 +125,12 @@ def test_full_networks(mode, parameters, tmp_path):
     path = tmp_path / model.weights.name
     path.parent.mkdir()
     write_caffemodel(path, weights)
-    outputs = stage_outputs(weights, PICTURE[:24, :16])
+    picture = PICTURE[:24, :16]
+    outputs = stage_outputs(weights, picture)
     for stages in (1, 6):
-        assert_is_stage(
-            HeatmapNetwork(model, tmp_path, OpenCV("cpu", "fp32"), stages=stages).forward(PICTURE[:24, :16]),
-            outputs,
-            stages,
-        )
-    graph = onnx_model(PROTOTXTS[mode], path, 6, embed=False)
-    assert graph.size < 60_000  # the weights stay where they are
+        assert_is_stage(load(model, tmp_path, stages=stages).forward(picture), outputs, stages)
+    graph = onnx_model(PROTOTXTS[mode], path, 6, str(path))
+    assert len(graph) < 60_000  # the weights stay where they are
     path.unlink()
 
 
@@ -139,41 +139,34 @@ def test_every_stage(mode, folder):
     weights = thin_weights(mode)
     model, outputs = thin_model(folder, mode, weights), stage_outputs(weights, PICTURE)
     for stages in range(1, 7):
-        assert_is_stage(
-            HeatmapNetwork(model, folder, OpenCV("cpu", "fp32"), stages=stages).forward(PICTURE), outputs, stages
-        )
+        assert_is_stage(load(model, folder, stages=stages).forward(PICTURE), outputs, stages)
 
 
 @pytest.mark.parametrize("stages", [1, 2, 6])
-def test_onnx_with_its_weights_is_valid_and_engines_agree(stages, folder):
+def test_onnx_with_its_weights_is_valid(stages, folder):
     """OpenCV 4 gets it, and OpenCV 5 on GPUs."""
-    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
     weights = thin_weights("MPI")
     model, outputs = thin_model(folder, "MPI", weights), stage_outputs(weights, PICTURE)
     graph = onnx_model(Path(model.weights.prototxt), folder / model.weights.name, stages)
-    onnx.checker.check_model(onnx.load_from_string(graph.tobytes()), full_check=True)
+    onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)
     unneeded = [f"Mconv1_stage{max(stages, 2)}_L1", f"Mconv1_stage{stages + 1}_L2"]
-    assert not any(name.encode() in graph.tobytes() for name in unneeded)
-    value = cv2.dnn.blobFromImage(PICTURE, 1 / 256, mean=(128,) * 3)
-    (values,) = onnxruntime.InferenceSession(graph.tobytes()).run(["net_output"], {"image": value})
-    assert_is_stage(values[0], outputs, stages)
-    assert_is_stage(forward(cv2.dnn.readNetFromONNX(graph)), outputs, stages)
+    assert not any(name.encode() in graph for name in unneeded)
+    assert_is_stage(forward(cv2.dnn.readNetFromONNX(np.frombuffer(graph, np.uint8))), outputs, stages)
 
 
-@pytest.mark.parametrize("how", [{"dims": "legacy"}, {"extra": False}])
+@pytest.mark.parametrize("how", [{"legacy": True}, {"extra": False}])
 def test_every_way_to_write_weights(how, folder, monkeypatch):
     """Old files have sizes in four numbers, and snapshots have layers that the prototxt has not."""
     monkeypatch.chdir(folder)
-    plain = HeatmapNetwork(thin_model(folder), folder, OpenCV("cpu", "fp32")).forward(PICTURE)
-    assert np.array_equal(
-        HeatmapNetwork(thin_model(folder, **how), Path(), OpenCV("cpu", "fp32")).forward(PICTURE), plain
-    )
+    plain = load(thin_model(folder), folder).forward(PICTURE)
+    assert np.array_equal(load(thin_model(folder, **how), Path()).forward(PICTURE), plain)
 
 
 def test_the_faster_prototxt_is_what_stages_4_runs(folder):
     models = (thin_model(folder, "MPI", name=name) for name in ("faster", "MPI"))
     faster, cut = (onnx_model(Path(model.weights.prototxt), folder / model.weights.name, 4) for model in models)
-    assert np.array_equal(faster, cut)
+    assert faster == cut
 
 
 @pytest.mark.skipif(not HAS_CAFFE, reason="OpenCV 5 has no Caffe importer")
@@ -190,18 +183,12 @@ def test_prototxts_as_other_programs_read_them(name, last, folder):
 # --- Files that are not OpenPose's
 
 
-def run(model, folder):
-    """Whether it runs with an output in range; else it has to say in one sentence that the file is not the genuine."""
-    try:
-        values = HeatmapNetwork(model, folder, OpenCV("cpu", "fp32")).forward(PICTURE)
-    except PoseError as error:
-        path, name = folder / model.weights.name, model.weights.name.split("/")[0]
-        hash_name = {"coco": "SHA-256", "mpi": "SHA-1"}[name]
-        what = f"is not the genuine file (its {hash_name} differs)"
-        assert str(error) == f"{path} {what}; fetch it again with ./getModels.sh {name}"
-        return False
-    assert np.abs(values).max() < 4
-    return True
+def assert_not_genuine(model, folder):
+    name = model.weights.name.split("/")[0]
+    what = f"is not the genuine file (its {dict(coco='SHA-256', mpi='SHA-1')[name]} differs)"
+    with pytest.raises(PoseError) as raised:
+        load(model, folder).forward(PICTURE)
+    assert str(raised.value) == f"{folder / model.weights.name} {what}; fetch it again with ./getModels.sh {name}"
 
 
 @pytest.mark.parametrize(
@@ -210,13 +197,11 @@ def run(model, folder):
         (b"", "is empty"),
         (b"<!DOCTYPE html><html><head><title>Quota exceeded</title>", "is a web page and no network"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:b4cf\n", "is a Git LFS pointer and no network"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"is not the genuine file \(its SHA-256 differs\)"),
-        (bytes(10_000_000), "is not the genuine file"),
-        (b"\xff" * 10_000_000, "is not the genuine file"),
+        (b"\xff" * 1_000_000, r"is not the genuine file \(its SHA-256 differs\)"),
         (b"\x0a\x04node\x12\x00", "is not the genuine file"),  # such as graph_opt.pb
         (None, "is missing or not a file"),
     ],
-    ids=range(8),
+    ids=range(6),
 )
 def test_weights_that_are_none(content, what, folder):
     model = thin_model(folder)
@@ -225,38 +210,23 @@ def test_weights_that_are_none(content, what, folder):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(PoseError, match=rf"pose_iter_440000.caffemodel {what}.*; .*\./getModels.sh coco$"):
-        HeatmapNetwork(model, folder, OpenCV("cpu", "fp32"))
+        load(model, folder)
+
+
+def test_a_hole_of_zeros_is_noticed_where_it_begins():
+    with pytest.raises(ValueError, match="no protobuf"):
+        next(fields(bytes(10), slice(0, 10), 100))
 
 
 @pytest.mark.parametrize("mode", ["COCO", "MPI"])
 def test_weights_of_the_other_network(mode, folder):
-    assert not run(thin_model(folder, mode, thin_weights({"COCO": "MPI", "MPI": "COCO"}[mode])), folder)
+    assert_not_genuine(thin_model(folder, mode, thin_weights({"COCO": "MPI", "MPI": "COCO"}[mode])), folder)
 
 
-@pytest.mark.parametrize("share", [0.001, 0.2, 0.5, 0.9, 0.99])
-def test_weights_cut_anywhere(share, folder):
+def test_weights_cut_off(folder):
     path = folder / (model := thin_model(folder)).weights.name
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    assert not run(model, folder)
-
-
-@pytest.mark.parametrize("where", ["structure", "weights"])
-def test_40_wrong_bits(where, folder):
-    weights = thin_weights("COCO")
-    model = thin_model(folder, weights=weights)
-    data = (folder / model.weights.name).read_bytes()
-    in_weights = np.zeros(len(data), bool)
-    for blobs in weights.values():
-        for values in blobs:
-            start = data.index(values.tobytes())
-            in_weights[start : start + values.nbytes] = True
-    rng, ran = np.random.default_rng(5), 0
-    for at in rng.choice(np.flatnonzero(in_weights == (where == "weights")), 40):
-        wrong = bytearray(data)
-        wrong[at] ^= 1 << rng.integers(8)
-        (folder / model.weights.name).write_bytes(wrong)
-        ran += run(model, folder)
-    assert 0 < ran < 40
+    path.write_bytes(path.read_bytes()[:-20])
+    assert_not_genuine(model, folder)
 
 
 @pytest.mark.parametrize("bias", [30, np.nan, None])
@@ -267,18 +237,14 @@ def test_output_out_of_range_or_none(bias, folder, monkeypatch):
     model = thin_model(folder, weights=weights)
     if bias is None:
         monkeypatch.setattr(cv2.dnn, "blobFromImage", lambda *_, **__: cv2.resize(PICTURE, (0, 0)))
-    assert not run(model, folder)
+    assert_not_genuine(model, folder)
     digest = hashlib.sha256((folder / model.weights.name).read_bytes()).hexdigest()
     with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU with OpenCV .*: "):
-        HeatmapNetwork(with_weights(model, hash=digest), folder, OpenCV("cpu", "fp32")).forward(PICTURE)
-
-
-def test_another_number_of_channels(folder):
-    assert not run(replace(thin_model(folder), skeleton=MPI), folder)
+        load(with_weights(model, hash=digest), folder).forward(PICTURE)
 
 
 def test_an_error_with_the_genuine_file_is_ours(folder):
     model = thin_model(folder)
     (folder / model.weights.name).write_bytes(b"<html>")
     with pytest.raises((KeyError, ValueError)):
-        HeatmapNetwork(with_weights(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder, OpenCV("cpu", "fp32"))
+        load(with_weights(model, hash=hashlib.sha256(b"<html>").hexdigest()), folder)

@@ -2,51 +2,111 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from synthetic_weights import layer_shapes, random_weights, write_caffemodel
 
-from pose import PoseError
+from pose import PoseError, cli
 from pose.blazepose import OUTPUTS
 from pose.cli import PROJECT
 from pose.networks import engines
-from pose.networks.engines import OnnxRuntime, OpenCV, OpenVINO, choose_engine, load_network
-from pose.networks.registry import BLAZEPOSE, MOBILENET, PACKAGE
+from pose.networks.engines import (
+    OnnxRuntime,
+    OpenCV,
+    OpenVINO,
+    choose_engine,
+    choose_opencv_device,
+    load_network,
+    make_engine,
+)
+from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE
 
 PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
 OPTIONAL = {"openvino": OpenVINO, "onnxruntime": OnnxRuntime}
+MISSING = "is not installed (pip install it)"
 
 
-@pytest.mark.parametrize("module", OPTIONAL)
-@pytest.mark.parametrize(
-    ("weights", "size_wh", "scale"), [(MOBILENET.weights, (208, 144), 1), (BLAZEPOSE, (256, 256), 1 / 255)]
-)
-def test_engines_agree_and_repeat_themselves(module, weights, size_wh, scale):
-    """mobilenet_thin at a size that is not the file's."""
-    pytest.importorskip(module)
-    blob = cv2.dnn.blobFromImage(PICTURE, scale, size_wh)
-    right = load_network(OpenCV("cpu", "fp32"), weights, PACKAGE)(blob)
-    forward = load_network(OPTIONAL[module]("cpu", "fp32"), weights, PACKAGE)
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    """Where OpenVINO's compiled networks go in these tests."""
+    monkeypatch.setenv("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", str(tmp_path / "ü"))
+    return tmp_path / "ü" / "opencv-hpe"
+
+
+def assert_engines_agree(module, weights, folder, blob, names):
+    right = load_network(OpenCV("cpu", "fp32"), weights, folder)(blob)
+    forward = load_network(OPTIONAL[module]("cpu", "fp32"), weights, folder)
     values = forward(blob)
-    assert sorted(values) == sorted(right) == sorted(OUTPUTS if weights is BLAZEPOSE else ["net_output"])
+    assert sorted(values) == sorted(right) == sorted(names)
     for name, value in values.items():
         assert np.abs(value - right[name]).max() <= 1e-3 * max(np.abs(right[name]).max(), 1), name
         again = forward(blob)[name]
         assert np.array_equal(again, value)
         assert not np.shares_memory(again, value)
+    return values
 
 
-def test_openvino_computes_no_hard_sigmoid_of_blazepose():
-    """It is a clamp, and 2.5 times as slow."""
-    openvino = pytest.importorskip("openvino")
-    graph = openvino.Core().read_model((PACKAGE / BLAZEPOSE.name).read_bytes())
-    kinds = [node.get_type_name() for node in graph.get_ops()]
-    OpenVINO("cpu", "fp32").replace_hard_sigmoids(graph)
-    assert kinds.count("HardSigmoid") > 0
-    after = [node.get_type_name() for node in graph.get_ops()]
-    assert (after.count("HardSigmoid"), after.count("Clamp")) == (0, kinds.count("HardSigmoid"))
+@pytest.mark.parametrize("module", OPTIONAL)
+@pytest.mark.parametrize(
+    ("weights", "size_wh", "scale", "names"),
+    [(MOBILENET.weights, (208, 144), 1, ["net_output"]), (BLAZEPOSE, (256, 256), 1 / 255, OUTPUTS)],
+)
+def test_engines_agree_and_repeat_themselves(module, weights, size_wh, scale, names):
+    """mobilenet_thin at a size that is not the file's; a second time with what OpenVINO has cached."""
+    pytest.importorskip(module)
+    blob = cv2.dnn.blobFromImage(PICTURE, scale, size_wh)
+    first, second = (assert_engines_agree(module, weights, PACKAGE, blob, names) for _ in range(2))
+    assert all(np.array_equal(first[name], second[name]) for name in names)
+
+
+@pytest.mark.parametrize("module", OPTIONAL)
+def test_engines_read_openposes_weights_where_they_are(module, tmp_path, monkeypatch):
+    """And not again as part of the model, which takes memory; OpenVINO below the present folder only."""
+    pytest.importorskip(module)
+    weights, calls = OPENPOSE["MPI"].weights, []
+    (tmp_path / weights.name).parent.mkdir()
+    write_caffemodel(tmp_path / weights.name, random_weights(layer_shapes("MPI")))
+    onnx_model = engines.onnx_model
+    monkeypatch.setattr(engines, "onnx_model", lambda *files: calls.append(len(files)) or onnx_model(*files))
+    monkeypatch.chdir(tmp_path)
+    assert_engines_agree(module, weights, Path(), np.zeros((1, 3, 16, 24), np.float32), ["net_output"])
+    assert set(calls) == ({4} if engines.IS_OPENCV_5 else {3, 4})
+    (tmp_path / weights.name).unlink()
+
+
+def test_openvino_keeps_what_it_compiled_and_computes_no_hard_sigmoid(cache):
+    """A clamp does the same 2.5 times as fast."""
+    pytest.importorskip("openvino")
+    engine, kept = OpenVINO("cpu", "fp32"), []
+    compile_model = engine.core.compile_model
+
+    def record(*args, **options):
+        kept.append(compile_model(*args, **options))
+        return kept[-1]
+
+    engine.core = SimpleNamespace(compile_model=record)
+    load_network(engine, BLAZEPOSE, PACKAGE)
+    assert len(list(cache.iterdir())) == 1
+    load_network(engine, BLAZEPOSE, PACKAGE)
+    assert [network.get_property("LOADED_FROM_CACHE") for network in kept] == [False, True]
+    for network in kept:
+        kinds = [node.get_rt_info()["layerType"].astype(str) for node in network.get_runtime_model().get_ops()]
+        assert "Convolution" in kinds
+        assert "HardSigmoid" not in kinds
+    engine.load((PACKAGE / BLAZEPOSE.name).read_bytes(), PACKAGE)
+    assert not kept[-1].get_property("LOADED_FROM_CACHE")  # its weights might be elsewhere
+
+
+def test_where_no_cache_can_be_there_is_none(cache):
+    assert engines.cache_folder() == str(cache)
+    cache.rmdir()
+    cache.parent.rmdir()
+    cache.parent.write_bytes(b"")
+    assert engines.cache_folder() == ""
 
 
 def stand_ins(monkeypatch, **problems):
@@ -69,9 +129,6 @@ def stand_ins(monkeypatch, **problems):
     monkeypatch.setattr(engines, "BY_NAME", {key: make(key) for key in engines.BY_NAME})
 
 
-MISSING = "is not installed (pip install it)"
-
-
 @pytest.mark.parametrize(
     ("device", "problems", "chosen"),
     [
@@ -89,23 +146,26 @@ def test_auto_takes_the_first_that_works(monkeypatch, device, problems, chosen):
     assert (engine.name, engine.device) == (chosen, device.upper())
 
 
-def test_no_gpu_is_an_error_that_names_one_package(monkeypatch):
-    stand_ins(monkeypatch, onnxruntime="partial", openvino="OpenVINO finds no GPU", opencv="OpenCV finds none")
-    for platform, nvidia, package in (
+@pytest.mark.parametrize(
+    ("platform", "nvidia", "package"),
+    [
         ("linux", "/usr/bin/nvidia-smi", "onnxruntime-gpu[cuda,cudnn]"),
         ("linux", None, "openvino"),
         ("win32", None, "onnxruntime-directml"),
         ("darwin", None, "onnxruntime"),
-    ):
-        monkeypatch.setattr(engines.sys, "platform", platform)
-        monkeypatch.setattr(engines.shutil, "which", lambda _, nvidia=nvidia: nvidia)
-        with pytest.raises(PoseError) as raised:
-            choose_engine("auto", "gpu")
-        assert str(raised.value) == (
-            "No GPU can be used: onnxruntime fails on GPU (This session contains graph nodes that are assigned to the "
-            f"CPU); OpenVINO finds no GPU; OpenCV finds none; run: pip install {package}"
-        )
-        assert raised.value.argument == "device"
+    ],
+)
+def test_no_gpu_is_an_error_that_names_one_package(monkeypatch, platform, nvidia, package):
+    stand_ins(monkeypatch, onnxruntime="partial", openvino="OpenVINO finds no GPU", opencv="OpenCV finds none")
+    monkeypatch.setattr(engines.sys, "platform", platform)
+    monkeypatch.setattr(engines.shutil, "which", lambda _: nvidia)
+    with pytest.raises(PoseError) as raised:
+        choose_engine("auto", "gpu")
+    assert str(raised.value) == (
+        "No GPU can be used: onnxruntime fails on GPU (This session contains graph nodes that are assigned to the "
+        f"CPU); OpenVINO finds no GPU; OpenCV finds none; run: pip install {package}"
+    )
+    assert raised.value.argument == "device"
 
 
 def test_an_engine_asked_for_is_the_only_one_tried(monkeypatch):
@@ -113,6 +173,7 @@ def test_an_engine_asked_for_is_the_only_one_tried(monkeypatch):
     with pytest.raises(PoseError, match="is not installed"):
         choose_engine("openvino")
     assert choose_engine("opencv")[0].name == "opencv"
+    assert tuple(cli.ENGINES) == engines.ENGINES
 
 
 def test_a_broken_installation_is_a_sentence_and_the_next_engine(monkeypatch, tmp_path):
@@ -141,10 +202,16 @@ def test_where_only_opencv_is_a_hint_says_what_openvino_brings(monkeypatch, tmp_
     assert choose_engine("opencv")[1] == ""
 
 
-def test_nothing_is_imported_that_is_not_used():
+@pytest.mark.parametrize(
+    ("engine", "unused"), [("opencv", "openvino onnxruntime"), ("openvino", "openvino_telemetry onnxruntime")]
+)
+def test_nothing_is_imported_that_is_not_used(engine, unused):
+    if engine != "opencv":
+        pytest.importorskip(engine)
     program = (
-        "import sys, pose; pose.PoseEstimator(network='blazepose', engine='opencv'); "
-        "assert not {'openvino', 'onnxruntime'} & set(sys.modules)"
+        "import sys, pose.cli; pose.cli.prepare_process(); "
+        f"pose.PoseEstimator(network='blazepose', engine='{engine}'); "
+        f"assert not {set(unused.split())} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
 
@@ -156,23 +223,27 @@ def test_bf16_is_never_something_else(monkeypatch):
     assert raised.value.argument == "precision"
 
 
+# --- ONNX Runtime and OpenVINO on machines that are not here
+
+
 class StandInRuntime:
     """What ONNX Runtime reports; its sessions get the providers that start."""
 
     __version__ = "1.0"
 
-    def __init__(self, available, starting):
-        self.available, self.starting, self.entries, self.options = available, starting, {}, None
+    def __init__(self, available, starting="CPU"):
+        self.available, self.starting = available, f"{starting}ExecutionProvider"
+        self.entries, self.options, self.preload_dlls = {}, None, lambda: print("a line of its own")
 
     def get_available_providers(self):
-        return self.available
+        return [f"{name}ExecutionProvider" for name in self.available.split()]
 
     def SessionOptions(self):
         self.options = SimpleNamespace(add_session_config_entry=self.entries.__setitem__)
         return self.options
 
     def InferenceSession(self, model, options, providers):
-        started = [name for name, _ in providers if name in self.starting]
+        started = [name for name, _ in providers if name == self.starting]
         ends = [SimpleNamespace(name="image")]
         return SimpleNamespace(
             get_providers=lambda: [*started, "CPUExecutionProvider"],
@@ -183,64 +254,185 @@ class StandInRuntime:
 
 
 @pytest.mark.parametrize(
-    ("available", "starting", "device"),
+    ("engine", "available", "starting", "device"),
     [
-        ("TensorrtExecutionProvider CUDAExecutionProvider CPUExecutionProvider", "CUDA", "GPU (CUDA)"),
-        ("DmlExecutionProvider CPUExecutionProvider", "Dml", "GPU (DirectML)"),
-        ("CoreMLExecutionProvider CPUExecutionProvider", "CoreML", "GPU (CoreML)"),
-        ("ROCMExecutionProvider CPUExecutionProvider", "ROCM", "GPU (ROCm)"),
-        ("CUDAExecutionProvider CPUExecutionProvider", "", "cannot start CUDA"),
-        ("AzureExecutionProvider CPUExecutionProvider", "", "is installed without a GPU"),
+        ("onnxruntime", "Tensorrt CUDA CPU", "CUDA", "GPU (CUDA)"),
+        ("tensorrt", "Tensorrt CUDA CPU", "Tensorrt", "GPU (TensorRT)"),
+        ("onnxruntime", "Dml CPU", "Dml", "GPU (DirectML)"),
+        ("onnxruntime", "CoreML CPU", "CoreML", "GPU (CoreML)"),
+        ("onnxruntime", "ROCM CPU", "ROCM", "GPU (ROCm)"),
+        ("onnxruntime", "CUDA CPU", "CPU", "cannot start GPU (CUDA)"),
+        ("onnxruntime", "Azure CPU", "CPU", "is without CUDA, ROCm, DirectML, CoreML"),
+        ("tensorrt", "CUDA CPU", "CUDA", "is without TensorRT"),
     ],
 )
-def test_onnx_runtime_never_runs_on_the_cpu_in_place_of_a_gpu(monkeypatch, available, starting, device):
-    runtime = StandInRuntime(available.split(), [f"{starting}ExecutionProvider"])
+def test_onnx_runtime_never_runs_on_the_cpu_in_place_of_a_gpu(monkeypatch, capfd, engine, available, starting, device):
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    runtime = StandInRuntime(available, starting)
     monkeypatch.setattr(engines, "import_engine", lambda *_: runtime)
-    if not starting:
-        with pytest.raises(PoseError, match=device):
-            engines.make_engine("onnxruntime", "gpu", "auto")
-        return
-    engine = engines.make_engine("onnxruntime", "gpu", "auto")
-    assert engine.device == device
-    assert runtime.entries["session.disable_cpu_ep_fallback"] == "1"
+    try:
+        assert make_engine(engine, "gpu", "auto").device == device
+        assert runtime.entries["session.disable_cpu_ep_fallback"] == "1"
+    except PoseError as error:
+        assert device in str(error)
+    assert capfd.readouterr().out == ""
 
 
-@pytest.mark.parametrize(("devices", "works"), [(["CPU", "GPU.0"], True), (["CPU"], False)])
-def test_openvinos_gpu_is_taken_where_it_is(monkeypatch, devices, works):
-    core = SimpleNamespace(available_devices=devices, get_property=lambda *_: "Arc")
-    module = SimpleNamespace(__version__="1.0-2", Core=lambda: core)
+def test_tensorrt_is_for_gpus():
+    with pytest.raises(PoseError, match="TensorRT needs device gpu"):
+        make_engine("tensorrt", "cpu", "auto")
+
+
+class StandInCore:
+    """OpenVINO's, on a processor or GPU that is not here."""
+
+    def __init__(self, devices, precision="f32"):
+        self.available_devices, self.precision, self.options = devices, precision, {}
+
+    def get_property(self, device, name):
+        return {"INFERENCE_PRECISION_HINT": self.precision, "FULL_DEVICE_NAME": "Arc"}[name]
+
+    def add_extension(self, extension):
+        pass
+
+    def compile_model(self, model, device, options, weights):
+        self.options = {**options, "device": device}
+        return SimpleNamespace(outputs=[], create_infer_request=lambda: SimpleNamespace(infer=lambda *_, **__: {}))
+
+
+def stand_in_openvino(monkeypatch, core, version="2025.0.0-1"):
+    module = SimpleNamespace(__version__=version, Core=lambda: core, Type=SimpleNamespace(bf16="bf16"))
     monkeypatch.setattr(engines, "import_engine", lambda *_: module)
-    if works:
-        assert OpenVINO("gpu", "auto").device == "GPU (Arc)"
+    monkeypatch.setitem(sys.modules, "openvino.frontend.onnx", SimpleNamespace(ConversionExtension=lambda *_: None))
+    return core
+
+
+@pytest.mark.parametrize(
+    ("device", "own", "asked", "computed"),
+    [
+        ("cpu", "bf16", "bf16", "bf16"),
+        ("cpu", "bf16", "auto", "f32"),
+        ("cpu", "f32", "bf16", "computes no bf16 on this CPU"),
+        ("gpu", "bf16", "auto", "f32"),
+        ("gpu", None, "auto", "OpenVINO finds no GPU"),
+    ],
+)
+def test_openvino_computes_what_was_asked_where_the_machine_can(monkeypatch, device, own, asked, computed):
+    core = stand_in_openvino(monkeypatch, StandInCore(["CPU"] + ["GPU.0"] * (own is not None), own))
+    try:
+        engine = make_engine("openvino", device, asked)
+    except PoseError as error:
+        assert computed in str(error)
     else:
-        with pytest.raises(PoseError, match="OpenVINO finds no GPU"):
-            OpenVINO("gpu", "auto")
+        engine.load(b"")
+        assert engine.device == {"cpu": "CPU", "gpu": "GPU (Arc)"}[device]
+        assert core.options["device"] == device.upper()
+        assert core.options["INFERENCE_PRECISION_HINT"] == engine.precision == computed
 
 
-def test_threads_are_those_asked_for(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    runtime = StandInRuntime(["CPUExecutionProvider"], ["CPUExecutionProvider"])
-    monkeypatch.setattr(engines, "import_engine", lambda *_: runtime)
-    OnnxRuntime("cpu", "fp32").load(np.zeros(3, np.uint8))
-    assert runtime.options.intra_op_num_threads == 1
+def test_openvino_of_2024_is_too_old(monkeypatch):
+    stand_in_openvino(monkeypatch, StandInCore(["CPU"]), "2024.6.0-1")
+    with pytest.raises(PoseError, match="too old"):
+        make_engine("openvino", "cpu", "auto")
+
+
+@pytest.mark.parametrize(("asked", "given"), [("1", 1), ("0", 0), ("", 0), ("many", 0), ("-1", 0), ("4,2", 0)])
+def test_threads_are_those_asked_for(monkeypatch, asked, given):
+    """0: as many as the engine takes by itself."""
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    monkeypatch.setattr(engines, "import_engine", lambda *_: StandInRuntime("CPU"))
+    runtime = OnnxRuntime("cpu", "fp32")
+    runtime.load(b"")
+    assert runtime.onnxruntime.options.intra_op_num_threads == given
+    core = stand_in_openvino(monkeypatch, StandInCore(["CPU"]))
+    OpenVINO("cpu", "fp32").load(b"")
+    assert core.options["INFERENCE_NUM_THREADS"] == given
     before = cv2.getNumThreads()
     try:
         OpenCV("cpu", "fp32")
-        assert cv2.getNumThreads() == 1
+        assert cv2.getNumThreads() == (given or before)
     finally:
         cv2.setNumThreads(before)
 
 
-def test_openvinos_threads_are_those_asked_for(monkeypatch):
-    pytest.importorskip("openvino")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    engine, seen = OpenVINO("cpu", "fp32"), {}
-    compile_model = engine.core.compile_model
+# --- OpenCV's devices
 
-    def record(graph, device, options):
-        seen.update(options)
-        return compile_model(graph, device, options)
 
-    engine.core = SimpleNamespace(read_model=engine.core.read_model, compile_model=record)
-    load_network(engine, BLAZEPOSE, PACKAGE)
-    assert seen["INFERENCE_NUM_THREADS"] == "1"
+def report(monkeypatch, cuda=(), opencl=None):
+    """What OpenCV finds: targets of CUDA, and a kind of OpenCL device."""
+    device = SimpleNamespace(type=lambda: opencl, name=lambda: "Stand-in ")
+    monkeypatch.setattr(cv2.dnn, "getAvailableTargets", lambda backend: list(cuda))
+    monkeypatch.setattr(cv2.ocl, "haveOpenCL", lambda: opencl is not None)
+    monkeypatch.setattr(cv2.ocl.Device, "getDefault", staticmethod(lambda: device))
+    monkeypatch.delenv("OPENCV_DNN_OPENCL_ALLOW_ALL_DEVICES", raising=False)
+
+
+CUDA, CUDA_FP16, OPENCL_GPU = cv2.dnn.DNN_TARGET_CUDA, cv2.dnn.DNN_TARGET_CUDA_FP16, cv2.ocl.Device_TYPE_GPU
+ON_CPU = cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU"
+ON_CUDA = cv2.dnn.DNN_BACKEND_CUDA, CUDA, "GPU (CUDA)"
+ON_CUDA_FP16 = cv2.dnn.DNN_BACKEND_CUDA, CUDA_FP16, "GPU (CUDA)"
+ON_OPENCL = cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_OPENCL, "OpenCL (Stand-in)"
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "cuda", "capability", "opencl", "chosen"),
+    [
+        ("cpu", "auto", [CUDA], 0, OPENCL_GPU, ON_CPU),
+        ("gpu", "auto", [CUDA], 0, OPENCL_GPU, ON_CUDA),
+        ("gpu", "auto", [CUDA, CUDA_FP16], 6, None, ON_CUDA),
+        ("gpu", "auto", [CUDA, CUDA_FP16], 7, None, ON_CUDA_FP16),
+        ("gpu", "auto", [CUDA, CUDA_FP16], 12, None, ON_CUDA_FP16),
+        ("gpu", "fp32", [CUDA, CUDA_FP16], 12, None, ON_CUDA),
+        ("gpu", "auto", [], 0, OPENCL_GPU, ON_OPENCL),
+        ("gpu", "auto", [], 0, None, None),
+        ("gpu", "auto", [], 0, cv2.ocl.Device_TYPE_CPU, None),
+    ],
+)
+def test_opencvs_device(monkeypatch, device, precision, cuda, capability, opencl, chosen):
+    """CUDA comes first, with 16-bit floats where the card is good at them; never a silent CPU run."""
+    report(monkeypatch, cuda, opencl)
+    card = SimpleNamespace(majorVersion=lambda: capability)
+    monkeypatch.setattr(cv2.cuda, "DeviceInfo", lambda: card, raising=False)
+    if chosen:
+        assert choose_opencv_device(device, precision) == chosen
+        assert OpenCV(device, precision).precision == ("f16" if chosen is ON_CUDA_FP16 else "f32")
+        return
+    with pytest.raises(PoseError, match="neither CUDA nor an OpenCL GPU"):
+        choose_opencv_device(device, precision)
+
+
+@pytest.mark.skipif(not engines.IS_OPENCV_5, reason="OpenCV 4 has one engine")
+def test_on_a_gpu_opencv_5_gets_a_file_and_its_classic_engine(monkeypatch):
+    """Its new engine runs on the CPU whatever the target, and from memory 5.0 takes the new one whatever is asked."""
+    calls, targets = [], []
+    net = SimpleNamespace(
+        setPreferableBackend=targets.append, setPreferableTarget=targets.append, getUnconnectedOutLayersNames=list
+    )
+
+    def read(what, engine=None):
+        calls.append((isinstance(what, str) and Path(what).stat().st_size, engine))
+        return net
+
+    report(monkeypatch, opencl=OPENCL_GPU)
+    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", read)
+    for device in ("gpu", "cpu"):
+        OpenCV(device, "fp32").load(bytes(7))
+    assert calls == [(7, cv2.dnn.ENGINE_CLASSIC), (False, None)]
+    assert targets == [cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_OPENCL]
+
+
+@pytest.mark.parametrize(("locate", "sizes"), [(str, [5, 7]), (None, [7])])
+def test_openposes_weights_come_within_the_model_where_an_engine_cannot_open_them(monkeypatch, locate, sizes):
+    calls = []
+
+    class StandIn:
+        locate_weights = staticmethod(locate) if locate else None
+
+        def load(self, model, weights_folder):
+            calls.append(len(model))
+            if len(model) == 5:
+                raise RuntimeError("no such file")
+
+    monkeypatch.setattr(engines, "onnx_model", lambda *files: bytes(7 if len(files) == 3 else 5))
+    load_network(StandIn(), OPENPOSE["MPI"].weights, Path())
+    assert calls == sizes

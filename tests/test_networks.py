@@ -1,5 +1,4 @@
 import hashlib
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,8 +9,7 @@ from pose.blazepose import LandmarkNetwork
 from pose.cli import PROJECT
 from pose.crop import make_crop
 from pose.maps import fit
-from pose.networks import caffe_to_onnx
-from pose.networks.engines import OpenCV, choose_opencv_device, load_network
+from pose.networks.engines import OpenCV, load_network
 from pose.networks.heatmap_network import HeatmapNetwork, usual_size
 from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, choose_network
 from pose.skeletons import COCO
@@ -61,64 +59,6 @@ def test_hashes_are_those_of_the_files():
     assert all(model.weights.hash in script for model in OPENPOSE.values())
 
 
-class StandInDevice:
-    """What OpenCV reports of an OpenCL device."""
-
-    def __init__(self, kind):
-        self.kind = kind
-
-    def type(self):
-        return self.kind
-
-    def name(self):
-        return "Stand-in "
-
-
-def report(monkeypatch, cuda=(), opencl=None):
-    monkeypatch.setattr(cv2.dnn, "getAvailableTargets", lambda backend: list(cuda))
-    monkeypatch.setattr(cv2.ocl, "haveOpenCL", lambda: opencl is not None)
-    monkeypatch.setattr(cv2.ocl.Device, "getDefault", staticmethod(lambda: StandInDevice(opencl)))
-    monkeypatch.delenv("OPENCV_DNN_OPENCL_ALLOW_ALL_DEVICES", raising=False)
-
-
-def test_cpu_asks_for_no_gpu(monkeypatch):
-    report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA], opencl=cv2.ocl.Device_TYPE_GPU)
-    assert choose_opencv_device("cpu", "auto") == (cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU")
-
-
-def test_cuda_comes_first(monkeypatch):
-    report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA], opencl=cv2.ocl.Device_TYPE_GPU)
-    assert choose_opencv_device("gpu", "auto")[:2] == (cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA)
-
-
-@pytest.mark.parametrize(("major", "half"), [(6, False), (7, True), (12, True)])
-def test_cuda_with_16_bit_floats_where_the_card_is_good_at_them(monkeypatch, major, half):
-    class StandInCard:
-        def majorVersion(self):
-            return major
-
-    report(monkeypatch, cuda=[cv2.dnn.DNN_TARGET_CUDA, cv2.dnn.DNN_TARGET_CUDA_FP16])
-    monkeypatch.setattr(cv2.cuda, "DeviceInfo", StandInCard, raising=False)
-    _, target, name = choose_opencv_device("gpu", "auto")
-    assert target == (cv2.dnn.DNN_TARGET_CUDA_FP16 if half else cv2.dnn.DNN_TARGET_CUDA)
-    assert name == "GPU (CUDA)"
-    assert choose_opencv_device("gpu", "fp32")[1] == cv2.dnn.DNN_TARGET_CUDA
-
-
-def test_then_an_opencl_gpu(monkeypatch):
-    report(monkeypatch, opencl=cv2.ocl.Device_TYPE_GPU)
-    backend, target, name = choose_opencv_device("gpu", "auto")
-    assert (backend, target) == (cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_OPENCL)
-    assert name == "OpenCL (Stand-in)"
-
-
-@pytest.mark.parametrize("opencl", [None, cv2.ocl.Device_TYPE_CPU])
-def test_never_a_silent_cpu_run(monkeypatch, opencl):
-    report(monkeypatch, opencl=opencl)
-    with pytest.raises(PoseError, match="neither CUDA nor an OpenCL GPU"):
-        choose_opencv_device("gpu", "auto")
-
-
 @pytest.mark.parametrize("net_wh", [None, (368, 368), (16, 16), (-1, 96), (640, 40)])
 def test_the_detector_answers_at_any_size(net_wh):
     maps = HeatmapNetwork(MOBILENET, PACKAGE, OpenCV("cpu", "fp32"), net_wh)(np.full((300, 400, 3), 127, np.uint8))
@@ -153,40 +93,6 @@ def test_a_network_of_the_repository_that_is_cut_off(tmp_path, share):
         (tmp_path / weights.name).write_bytes(data[: int(share * len(data))])
         with pytest.raises(PoseError, match=r"\.onnx is .*put the project's own file back"):
             load_network(OpenCV("cpu", "fp32"), weights, tmp_path)
-
-
-@pytest.mark.skipif(not hasattr(cv2.dnn, "ENGINE_CLASSIC"), reason="OpenCV 4 has one engine")
-def test_on_a_gpu_opencv_5_gets_a_file_and_its_classic_engine(monkeypatch):
-    """Its new engine runs on the CPU whatever the target, and from memory 5.0 takes the new one whatever is asked."""
-    calls = []
-
-    def read(what, engine=None):
-        calls.append((isinstance(what, str) and Path(what).stat().st_size, engine))
-
-    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", read)
-    on_gpu = OpenCV("cpu", "fp32")
-    on_gpu.is_cpu = False
-    on_gpu.read(np.zeros(7, np.uint8))
-    OpenCV("cpu", "fp32").read(np.zeros(7, np.uint8))
-    assert calls == [(7, cv2.dnn.ENGINE_CLASSIC), (False, None)]
-
-
-@pytest.mark.parametrize(("reads_elsewhere", "sizes"), [(True, [5, 7]), (False, [7])])
-def test_openposes_weights_are_read_where_they_are_by_an_engine_that_can(monkeypatch, reads_elsewhere, sizes):
-    """Unless the engine cannot open their path; then they come within the model."""
-    calls = []
-
-    class StandIn:
-        reads_weights_elsewhere = reads_elsewhere
-
-        def load(self, model):
-            calls.append(model.size)
-            if model.size == 5:
-                raise RuntimeError("no such file")
-
-    monkeypatch.setattr(caffe_to_onnx, "onnx_model", lambda *_, embed=True: np.zeros(7 if embed else 5, np.uint8))
-    load_network(StandIn(), OPENPOSE["MPI"].weights, Path())
-    assert calls == sizes
 
 
 def test_opencl_gives_equal_results_where_a_device_is_allowed():

@@ -15,12 +15,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
 
 from .. import PoseError
-from . import caffe_to_onnx
+from .caffe_to_onnx import onnx_model
 from .registry import BLAZEPOSE, PACKAGE, STAGES, WeightsFile
 
 DEVICES = ("cpu", "gpu")
@@ -35,6 +36,7 @@ GPU_PROVIDERS = {  # ONNX Runtime's, the quickest first
 }
 FIXED_SIDES = b"\n\x03\x08\xf0\x02" * 2  # an input's height and width of 368, in ONNX; OpenCV 4 needs a number there,
 FREE_SIDES = b"\n\x03\x12\x01h\n\x03\x12\x01w"  # and other engines take no other size then
+OLDEST_OPENVINO = 2025  # that reads BlazePose's network and a model from memory
 LOG_FATAL = 4  # of ONNX Runtime's levels: its errors are reported by us
 HINT = "Hint: pip install openvino; its bf16 makes OpenPose's networks about 2.5 times as fast on this machine"
 CPU_FLAGS = Path("/proc/cpuinfo")
@@ -62,26 +64,42 @@ def thread_count() -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def with_free_sides(model: np.ndarray) -> bytes:
-    return model.tobytes().replace(FIXED_SIDES, FREE_SIDES)
+def cache_folder() -> str:
+    """Where OpenVINO keeps compiled networks for the next run; "": nowhere, as no folder can be made."""
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home
+        base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+        folder = Path(base or Path.home() / ".cache") / "opencv-hpe"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+    return ""
+
+
+def with_free_sides(model: bytes) -> bytes:
+    return model.replace(FIXED_SIDES, FREE_SIDES)
 
 
 class OpenCV:
     """cv2.dnn on the CPU, by CUDA or by OpenCL."""
 
     def __init__(self, device: str, precision: str) -> None:
-        self.name, self.precision = f"OpenCV {cv2.__version__}", "f32"
+        self.name = f"OpenCV {cv2.__version__}"
         self.backend, self.target, self.device = choose_opencv_device(device, precision)
-        if self.target == getattr(cv2.dnn, "DNN_TARGET_CUDA_FP16", None):
-            self.precision = "f16"
-        self.is_cpu = self.target == cv2.dnn.DNN_TARGET_CPU
-        self.reads_weights_elsewhere = self.is_cpu and IS_OPENCV_5
+        self.precision = "f16" if self.target == cv2.dnn.DNN_TARGET_CUDA_FP16 else "f32"
+        # OpenCV 5's new engine is the faster one and runs on the CPU only, its classic one also on GPUs.
+        self.is_classic = IS_OPENCV_5 and self.target != cv2.dnn.DNN_TARGET_CPU
+        self.locate_weights = os.path.abspath if IS_OPENCV_5 and not self.is_classic else None
         if thread_count():
             cv2.setNumThreads(thread_count())
 
-    def load(self, model: np.ndarray) -> Forward:
-        net = self.read(model)
-        if not self.is_cpu:  # the CPU is where a network runs unasked
+    def load(self, model: bytes, weights_folder: Path | None = None) -> Forward:
+        if self.is_classic:
+            with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
+                path = Path(folder) / "net.onnx"
+                path.write_bytes(model)
+                net = cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
+        else:
+            net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+        if self.device != "CPU":  # where a network runs unasked
             net.setPreferableBackend(self.backend)
             net.setPreferableTarget(self.target)
         names = net.getUnconnectedOutLayersNames()
@@ -92,26 +110,16 @@ class OpenCV:
 
         return forward
 
-    def read(self, model: np.ndarray) -> cv2.dnn.Net:
-        """OpenCV 5's new engine is the faster one and runs on the CPU only, its classic one also on GPUs."""
-        if self.is_cpu or not IS_OPENCV_5:
-            return cv2.dnn.readNetFromONNX(model)
-        with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
-            path = Path(folder) / "net.onnx"
-            model.tofile(path)
-            return cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
-
 
 def choose_opencv_device(device: str, precision: str) -> tuple[int, int, str]:
     """OpenCV's backend and target for cpu or gpu, and what to call it; PoseError where no GPU can be used."""
     if device == "cpu":
         return cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU"
-    cuda_targets = cv2.dnn.getAvailableTargets(cv2.dnn.DNN_BACKEND_CUDA)
-    is_fp16 = precision == "auto" and cv2.dnn.DNN_TARGET_CUDA_FP16 in cuda_targets
-    if is_fp16 and cv2.cuda.DeviceInfo().majorVersion() >= FAST_FP16:
-        return cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA_FP16, "GPU (CUDA)"
-    if cv2.dnn.DNN_TARGET_CUDA in cuda_targets:
-        return cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA, "GPU (CUDA)"
+    if targets := cv2.dnn.getAvailableTargets(cv2.dnn.DNN_BACKEND_CUDA):
+        has_fp16 = precision == "auto" and cv2.dnn.DNN_TARGET_CUDA_FP16 in targets
+        is_fast = has_fp16 and cv2.cuda.DeviceInfo().majorVersion() >= FAST_FP16
+        target = cv2.dnn.DNN_TARGET_CUDA_FP16 if is_fast else cv2.dnn.DNN_TARGET_CUDA
+        return cv2.dnn.DNN_BACKEND_CUDA, target, "GPU (CUDA)"
     if cv2.ocl.haveOpenCL():
         opencl = cv2.ocl.Device.getDefault()
         if opencl.type() & cv2.ocl.Device_TYPE_GPU or os.environ.get("OPENCV_DNN_OPENCL_ALLOW_ALL_DEVICES") == "1":
@@ -122,83 +130,96 @@ def choose_opencv_device(device: str, precision: str) -> tuple[int, int, str]:
 class OpenVINO:
     """Intel's; its CPU part runs on AMD's and ARM's too."""
 
-    reads_weights_elsewhere = True  # those below the present folder
+    locate_weights = staticmethod(os.path.abspath)  # opened only where it is below the present folder
 
     def __init__(self, device: str, precision: str) -> None:
-        self.openvino = import_engine("openvino", "OpenVINO")
-        self.name, self.precision = f"OpenVINO {self.openvino.__version__.split('-')[0]}", "f32"
-        self.core, self.target = self.openvino.Core(), device.upper()
-        self.device = self.target
-        if not any(found.split(".")[0] == self.target for found in self.core.available_devices):
-            raise PoseError(f"OpenVINO finds no {self.target}", "device")
-        if device == "gpu":
-            self.device = f"GPU ({self.core.get_property(self.target, 'FULL_DEVICE_NAME')})"
-        elif precision == "bf16":  # where the processor multiplies it, it is OpenVINO's own choice
-            own = self.core.get_property(self.target, "INFERENCE_PRECISION_HINT")
-            self.precision = "bf16" if own == self.openvino.Type.bf16 else "f32"
+        openvino = import_engine("openvino", "OpenVINO")
+        if int(openvino.__version__[:4]) < OLDEST_OPENVINO:
+            raise PoseError("OpenVINO is too old (pip install --upgrade openvino)", "engine")
+        self.name, self.precision = f"OpenVINO {openvino.__version__.split('-')[0]}", "f32"
+        self.core, self.target, self.device = openvino.Core(), device.upper(), device.upper()
+        self.options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if device == "cpu":
+            self.options["INFERENCE_NUM_THREADS"] = thread_count()
+            own = self.core.get_property("CPU", "INFERENCE_PRECISION_HINT")  # bf16 where the processor multiplies it
+            self.precision = "bf16" if precision == "bf16" and own == openvino.Type.bf16 else "f32"
+        elif any(found.startswith("GPU") for found in self.core.available_devices):
+            self.device = f"GPU ({self.core.get_property('GPU', 'FULL_DEVICE_NAME')})"
+        else:
+            raise PoseError("OpenVINO finds no GPU", "device")
+        self.options["INFERENCE_PRECISION_HINT"] = self.precision
+        # BlazePose's hard sigmoids are clamps to 0…1, which OpenVINO computes within a convolution: 2.5 times as fast.
+        to_clamp = importlib.import_module("openvino.frontend.onnx").ConversionExtension(
+            "HardSigmoid", lambda node: openvino.opset13.clamp(node.get_input(0), 0.0, 1.0).outputs()
+        )
+        self.core.add_extension(to_clamp)
 
-    def load(self, model: np.ndarray) -> Forward:
-        graph = self.core.read_model(with_free_sides(model))
-        self.replace_hard_sigmoids(graph)
-        options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        if thread_count() and self.target == "CPU":
-            options["INFERENCE_NUM_THREADS"] = str(thread_count())
-        request = self.core.compile_model(graph, self.target, options).create_infer_request()
-        names = [output.any_name for output in graph.outputs]
+    def load(self, model: bytes, weights_folder: Path | None = None) -> Forward:
+        options = dict(self.options)
+        if weights_folder is None:  # a cached network does not show that weights elsewhere have changed
+            options["CACHE_DIR"] = cache_folder()
+        compiled = self.core.compile_model(with_free_sides(model), self.target, options, weights=b"")
+        request, names = compiled.create_infer_request(), [output.any_name for output in compiled.outputs]
 
         def forward(blob: np.ndarray) -> dict[str, np.ndarray]:
             return dict(zip(names, request.infer([blob], share_inputs=True).values(), strict=True))
 
         return forward
 
-    def replace_hard_sigmoids(self, graph: object) -> None:
-        """BlazePose's are a clamp to 0…1, which OpenVINO computes within a convolution: 2.5 times as fast."""
-        clamp = self.openvino.opset13.clamp
-        for node in graph.get_ops():  # type: ignore[attr-defined]
-            if node.get_type_name() == "HardSigmoid":
-                alpha, beta = (node.input_value(n).get_node().data for n in (1, 2))
-                if (alpha, beta) == (1, 0):
-                    node.output(0).replace(clamp(node.input_value(0), 0.0, 1.0).output(0))
-
 
 class OnnxRuntime:
     """Microsoft's; which GPU it can use depends on which of its packages is installed."""
 
-    reads_weights_elsewhere = False
+    locate_weights = staticmethod(os.path.basename)
 
-    def __init__(self, device: str, precision: str) -> None:
+    def __init__(self, device: str, precision: str, gpu_providers: dict[str, str] = GPU_PROVIDERS) -> None:
         self.onnxruntime = import_engine("onnxruntime", "ONNX Runtime")
         self.name, self.precision = f"ONNX Runtime {self.onnxruntime.__version__}", "f32"
         self.device, self.provider = "CPU", "CPUExecutionProvider"
         if device == "gpu":
             available = self.onnxruntime.get_available_providers()
-            found = [provider for provider in GPU_PROVIDERS if provider in available]
+            found = [provider for provider in gpu_providers if provider in available]
             if not found:
-                raise PoseError("ONNX Runtime is installed without a GPU", "device")
-            self.provider = found[0]
-            self.device = f"GPU ({GPU_PROVIDERS[self.provider]})"
-            if self.provider.startswith("CUDA") and hasattr(self.onnxruntime, "preload_dlls"):
+                names = ", ".join(gpu_providers.values())
+                raise PoseError(f"This package of ONNX Runtime is without {names}", "engine")
+            self.device, self.provider = f"GPU ({gpu_providers[found[0]]})", found[0]
+            if hasattr(self.onnxruntime, "preload_dlls"):
                 with contextlib.redirect_stdout(None):  # finds CUDA's libraries where pip put them
                     self.onnxruntime.preload_dlls()
 
-    def load(self, model: np.ndarray) -> Forward:
+    def load(self, model: bytes, weights_folder: Path | None = None) -> Forward:
         options = self.onnxruntime.SessionOptions()
         options.log_severity_level = LOG_FATAL
         options.intra_op_num_threads = thread_count()
+        entries = {"session.model_external_initializers_file_folder_path": os.path.abspath(weights_folder or "")}
         if self.device == "CPU":  # threads that spin while another network or OpenCV computes take its time
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            entries["session.intra_op.allow_spinning"] = "0"
         else:  # an operator that the GPU cannot do is an error, and no detour over the CPU
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+            entries["session.disable_cpu_ep_fallback"] = "1"
+        for key, value in entries.items():
+            options.add_session_config_entry(key, value)
         how = {"use_tf32": "0"} if self.provider.startswith("CUDA") else {}
         session = self.onnxruntime.InferenceSession(with_free_sides(model), options, [(self.provider, how)])
         if session.get_providers()[0] != self.provider:
-            raise PoseError(f"ONNX Runtime cannot start {GPU_PROVIDERS[self.provider]}", "device")
+            raise PoseError(f"ONNX Runtime cannot start {self.device}", "device")
         source, names = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
         return lambda blob: dict(zip(names, session.run(names, {source: blob}), strict=True))
 
 
+class TensorRT(OnnxRuntime):
+    """NVIDIA's, through ONNX Runtime; only when asked for, as it compiles a network for minutes at each start."""
+
+    def __init__(self, device: str, precision: str) -> None:
+        if device == "cpu":
+            raise PoseError("TensorRT needs device gpu", "engine")
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # else its 32-bit floats lose 13 of their 23 bits
+        super().__init__(device, precision, {"TensorrtExecutionProvider": "TensorRT"})
+
+
 Engine = OpenCV | OpenVINO | OnnxRuntime
-BY_NAME: dict[str, type[Engine]] = {"opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime}
+BY_NAME: dict[str, type[Engine]] = {
+    "opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "tensorrt": TensorRT
+}  # fmt: skip
 ENGINES = ("auto", *BY_NAME)
 ORDER = {  # the fastest first, whole commands; OpenVINO starts slowly, and without bf16 gains less than that takes
     "cpu": ("opencv", "openvino") if IS_OPENCV_5 else ("onnxruntime", "opencv", "openvino"),
@@ -222,9 +243,10 @@ def choose_engine(engine: str = "auto", device: str = "cpu", precision: str = "a
         else:
             broken = [str(p) for p in problems if p.argument != "precision" and "not installed" not in str(p)]
             return chosen, "; ".join(broken) or (hint() if name == "opencv" and device == "cpu" else "")
+    reasons = "; ".join(map(str, problems))
     if device == "cpu":
-        raise PoseError(f"bf16 cannot be used: {'; '.join(map(str, problems))}", "precision")
-    raise PoseError(f"No GPU can be used: {'; '.join(map(str, problems))}; run: {gpu_package()}", "device")
+        raise PoseError(f"bf16 cannot be used: {reasons}", "precision")
+    raise PoseError(f"No GPU can be used: {reasons}; run: pip install {gpu_package()}", "device")
 
 
 def make_engine(name: str, device: str, precision: str) -> Engine:
@@ -234,7 +256,7 @@ def make_engine(name: str, device: str, precision: str) -> Engine:
         raise PoseError(f"{engine.name} computes no bf16 on this {device.upper()}", "precision")
     if device == "gpu":
         try:
-            engine.load(np.fromfile(PACKAGE / BLAZEPOSE.name, np.uint8))(np.zeros((1, 3, 256, 256), np.float32))
+            engine.load((PACKAGE / BLAZEPOSE.name).read_bytes())(np.zeros((1, 3, 256, 256), np.float32))
         except PoseError:
             raise
         except Exception as error:
@@ -249,10 +271,9 @@ def hint() -> str:
 
 
 def gpu_package() -> str:
-    """The one command that brings what this system's usual GPU takes."""
-    packages = {"darwin": "onnxruntime", "win32": "onnxruntime-directml"}
+    """What this system's usual GPU takes."""
     nvidia = "onnxruntime-gpu[cuda,cudnn]" if shutil.which("nvidia-smi") else "openvino"
-    return f"pip install {packages.get(sys.platform, nvidia)}"
+    return {"darwin": "onnxruntime", "win32": "onnxruntime-directml"}.get(sys.platform, nvidia)
 
 
 def load_network(engine: Engine, weights: WeightsFile, folder: Path, stages: int = STAGES) -> Forward:
@@ -263,12 +284,12 @@ def load_network(engine: Engine, weights: WeightsFile, folder: Path, stages: int
     path = folder / weights.name
     try:
         if weights.prototxt is None:
-            return engine.load(np.fromfile(path, np.uint8))
+            return engine.load(path.read_bytes())
         files = PACKAGE / weights.prototxt, path, stages
-        if engine.reads_weights_elsewhere:
-            with contextlib.suppress(Exception):  # a path that the engine itself cannot or will not open
-                return engine.load(caffe_to_onnx.onnx_model(*files, embed=False))
-        return engine.load(caffe_to_onnx.onnx_model(*files))
+        if engine.locate_weights:
+            with contextlib.suppress(Exception):  # weights that the engine cannot or will not open there
+                return engine.load(onnx_model(*files, engine.locate_weights(path)), path.parent)
+        return engine.load(onnx_model(*files), path.parent)
     except Exception:  # whatever a damaged file leads to
         weights.check_genuine(folder)
         raise
