@@ -50,7 +50,7 @@ fetch() { # put the file in its place, from the first mirror that gives it
             rm -f "$part"
         fi
     done
-    say "To fetch $name by hand, save one of these as $path; to begin anew, delete $part"
+    say "To fetch $name by hand, save one of these as $path (to begin anew, delete its .part)"
     for url in $mirrors; do say "  $url"; done
 }
 

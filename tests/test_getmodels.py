@@ -135,7 +135,7 @@ def test_a_mirror_that_fails(project, mirror):
     project.path.write_bytes(OTHER)  # what is wrong is replaced by what is right only
     code, out, err = project.get(mirror)
     assert code == 1 and project.path.read_bytes() == OTHER and out[1:] == [f"coco  not there  {project.path}"]
-    assert f"save one of these as {project.path};" in err[-2] and err[-1].endswith(mirror)
+    assert f"save one of these as {project.path} (" in err[-2] and err[-1].endswith(mirror)
     assert any("not the genuine file" in line for line in err) == (mirror in ("page", "other"))
     assert project.part.exists() == (mirror == "trickles")
     assert project.get(mirror, "ranged")[0] == 0 and project.is_complete()
