@@ -50,6 +50,12 @@ def test_someone_new_gets_a_new_number_and_a_short_absence_does_not():
         assert np.isfinite(found).all()
 
 
+def test_of_two_near_one_track_the_nearer_one_is_that_person():
+    tracker = Tracker(COCO)
+    tracker.update(pose_at(10)[None], 0.0)
+    assert tracker.update(np.array([pose_at(40), pose_at(12)]), 0.1)[1] == [1, 0]
+
+
 def test_smoothing_halves_the_trembling_of_someone_still():
     noise = np.random.default_rng(0).normal(0, 1, (200, 18, 2))
     raw = np.repeat(pose_at(100)[None], 200, axis=0)
