@@ -4,7 +4,7 @@ import cv2
 import ground_truth
 import numpy as np
 import pytest
-from synthetic_maps import standing
+from synthetic_maps import pose_at
 
 from pose import blazepose
 from pose.blazepose import (
@@ -23,21 +23,34 @@ from pose.networks.registry import BLAZEPOSE, PACKAGE
 from pose.poses import coco_to_mpi
 from pose.skeletons import COCO, MPI
 
-PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
+EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
 UP = np.array([0.0, -1.0])
+R_HIP = 8
+FACE, ANKLES = [0, 14, 15], [10, 13]
 
 
 def unit(degrees):
     return np.array([np.sin(np.radians(degrees)), -np.cos(np.radians(degrees))])
 
 
-def standing_pose(at=(60, 60), scale=1.0):
-    return np.column_stack([standing("COCO", at, scale), np.ones(18)]).astype(np.float32)
+def crop_of(label):
+    """The crop of a labelled person (18, 3)."""
+    return crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))
+
+
+def moved(label, matrix):
+    return np.column_stack([label[:, :2] @ matrix[:, :2].T + matrix[:, 2], label[:, 2]])
 
 
 @pytest.fixture(scope="module")
 def landmarks():
     return LandmarkNetwork.load(OpenCV("cpu", "fp32"))
+
+
+@pytest.fixture
+def walker():
+    (label,) = ground_truth.load("walker")[0]
+    return label
 
 
 @pytest.mark.skipif(cv2.__version__ < "5", reason="OpenCV 4 counts layers before it joins them")
@@ -48,27 +61,15 @@ def test_every_activation_is_computed_within_its_convolution():
     assert len(names) < 110
 
 
-@pytest.mark.parametrize("degrees", [0, 30, 90, 180, 250])
-def test_in_a_crop_up_is_up_and_there_and_back_is_the_same_place(degrees):
-    crop = make_crop(np.array([100.0, 80.0]), 64, 3 * unit(degrees))
-    middle = (SIDE - 1) / 2
-    assert np.allclose(crop.to_input(np.array([100.0, 80.0])), (middle, middle))
-    assert np.allclose(crop.to_input(np.array([100.0, 80.0]) + 10 * unit(degrees)), (middle, middle - 20))
-    assert np.allclose(crop.to_input(np.array([100.0, 80.0]) + 10 * unit(degrees + 90)), (middle + 20, middle))
-    points = np.random.default_rng(0).uniform(0, 200, (9, 2))
-    assert np.allclose(crop.to_picture(crop.to_input(points)), points)
-
-
 @pytest.mark.parametrize("half_side", [40, 128, 300, 900])
 @pytest.mark.parametrize("degrees", [0, 37])
 def test_a_cut_shows_what_lies_there(half_side, degrees):
-    """A soft dot in a large picture lands where to_input says, at any size: large crops are averaged first."""
-    at = np.array([1100.0, 700.0])
-    grid = np.stack(np.meshgrid(np.arange(2000), np.arange(1400)), axis=-1)
-    dot = 255 * np.exp(-((grid - at) ** 2).sum(axis=2) / (2 * (half_side / 12) ** 2))
-    picture = np.repeat(dot.astype(np.uint8)[:, :, None], 3, axis=2)
+    """A soft dot lands where to_input says, at any size: large crops are averaged first."""
+    at = np.array([700.0, 500.0])
+    x, y = np.meshgrid(np.arange(1300, dtype=np.float32), np.arange(900, dtype=np.float32))
+    dot = 255 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * (half_side / 12) ** 2))
     crop = make_crop(at + np.array([half_side / 3, -half_side / 4]), half_side, unit(degrees))
-    cut = crop.extract(picture)[:, :, 0].astype(float)
+    cut = crop.extract(np.dstack([dot.astype(np.uint8)] * 3))[:, :, 0].astype(float)
     assert cut.shape == (SIDE, SIDE)
     y, x = np.mgrid[:SIDE, :SIDE]
     centre = np.array([(cut * x).sum(), (cut * y).sum()]) / cut.sum()
@@ -80,30 +81,21 @@ def test_beyond_the_picture_its_border_goes_on():
     assert (make_crop(np.array([0.0, 0.0]), 150, unit(20)).extract(picture) == 77).all()
 
 
-def test_the_crop_of_a_whole_pose_holds_it():
-    pose = standing_pose()
-    crop = crop_around(pose)
-    hips = pose[[8, 11], :2].mean(axis=0)
+@pytest.mark.parametrize("degrees", [0, -70])
+def test_the_crop_of_a_whole_pose_turns_with_it_and_holds_it(degrees):
+    matrix = cv2.getRotationMatrix2D((100, 100), degrees, 1)
+    pose = moved(pose_at(60, 60), matrix)
+    crop, hips = crop_around(pose), pose[[8, 11], :2].mean(axis=0)
     assert np.allclose(crop.centre, hips)
-    assert np.allclose(crop.up, UP, atol=0.01)
+    assert np.allclose(crop.up, matrix[:, :2] @ UP, atol=0.01)
     assert crop.half_side == pytest.approx(1.25 * np.linalg.norm(pose[:, :2] - hips, axis=1).max())
-
-
-def test_the_crop_turns_with_the_pose():
-    pose, turn = standing_pose(), cv2.getRotationMatrix2D((100, 100), -70, 1)
-    upright = crop_around(pose)
-    pose[:, :2] = pose[:, :2] @ turn[:, :2].T + turn[:, 2]
-    crop = crop_around(pose)
-    assert np.allclose(crop.centre, turn[:, :2] @ upright.centre + turn[:, 2])
-    assert np.allclose(crop.up, turn[:, :2] @ upright.up)
-    assert crop.half_side == pytest.approx(upright.half_side)
 
 
 @pytest.mark.parametrize(
     "names", [["Nose", "Neck", "RShoulder", "LShoulder"], ["Nose", "REye", "LEye"], ["RHip", "RKnee", "RAnkle"]]
 )
 def test_the_crop_of_a_part_is_where_the_person_is(names):
-    pose, whole = standing_pose(), crop_around(standing_pose())
+    pose, whole = pose_at(60, 60), crop_around(pose_at(60, 60))
     pose[[name not in names for name in COCO.keypoints]] = 0
     crop = crop_around(pose)
     assert (np.abs(crop.to_input(pose[pose[:, 2] > 0, :2]) - SIDE / 2) < SIDE / 2).all()
@@ -116,79 +108,64 @@ def test_a_crop_after_landmarks_is_the_circle_they_describe():
     xy = np.zeros((LANDMARKS, 2))
     xy[CENTRE], xy[RIM] = (200, 100), (200 + 40, 100)
     crop = next_crop_of(xy)
-    assert crop.centre.tolist() == [200, 100]
-    assert crop.up.tolist() == [1, 0]
-    assert crop.half_side == 50
+    assert (crop.centre.tolist(), crop.up.tolist(), crop.half_side) == ([200, 100], [1, 0], 50)
 
 
 def test_landmarks_are_sharpened_by_their_heatmaps():
     landmarks, heatmaps = np.full((LANDMARKS, 2), 128.0), np.full((LANDMARKS, 64, 64), -20.0, np.float32)
     landmarks[3] = (2, 254)  # at the border
     y, x = np.mgrid[:64, :64]
-    for landmark, (px, py) in ((0, (131.0, 122.0)), (3, (4.2, 248.2))):  # both near enough
-        distance = (4 * x + 0.2 - px) ** 2 + (4 * y + 0.2 - py) ** 2
-        heatmaps[landmark] = 4 - distance / 8
+    near = {0: (131.0, 122.0), 3: (4.2, 248.2)}
+    for landmark, (px, py) in near.items():
+        heatmaps[landmark] = 4 - ((4 * x + 0.2 - px) ** 2 + (4 * y + 0.2 - py) ** 2) / 8
     heatmaps[5, 10, 10] = 9  # too far from its landmark to count
     heatmaps[6, 32, 32] = -0.1  # too faint: below one half
     sharp, peaks = refine_by_heatmaps(landmarks, heatmaps)
-    assert np.abs(sharp[0] - (131, 122)).max() < 0.5
-    assert np.abs(sharp[3] - (4.2, 248.2)).max() < 0.5
+    for landmark, at in near.items():
+        assert np.abs(sharp[landmark] - at).max() < 0.5
     assert (sharp[[1, 5, 6]] == 128).all()
-    assert peaks[0] > 0.9
-    assert peaks[5] < 0.01
-    assert 0.4 < peaks[6] < 0.5
+    assert peaks[0] > 0.9 > 0.5 > peaks[6] > 0.4 > 0.01 > peaks[5]
 
 
 def test_left_and_right_landmarks_of_a_mirrored_picture():
     assert [MIRRORED[MIRRORED[k]] for k in range(LANDMARKS)] == list(range(LANDMARKS))
     of = blazepose.LANDMARK_OF
-    for k, other in enumerate(COCO.mirrored):
-        assert MIRRORED[of[k]] == of[other]
+    assert [MIRRORED[of[k]] for k in range(18)] == [of[k] for k in COCO.mirrored]
 
 
-def test_the_example_against_labels(landmarks):
-    (label,) = ground_truth.load("walker")[0]
-    estimate = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
+def test_the_example_against_labels(landmarks, walker):
+    estimate = landmarks(EXAMPLE, crop_of(walker))
     assert estimate.presence > 0.99
     assert estimate.confidence > 0.7
-    assert (ground_truth.errors(estimate.pose[None], label) < 0.05).all()
-    assert np.linalg.norm(estimate.next_crop.centre - label[[8, 11], :2].mean(axis=0)) < 15
+    assert (estimate.pose[FACE[::2], 2] > 0.5).all()
+    assert np.linalg.norm(estimate.next_crop.centre - walker[[8, 11], :2].mean(axis=0)) < 15
     assert np.allclose(estimate.next_crop.up, UP, atol=0.2)
-    mirrored = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])), mirrored=True)
-    assert (ground_truth.errors(mirrored.pose[None], label) < 0.05).all()
+    mirrored = landmarks(EXAMPLE, crop_of(walker), mirrored=True)
+    for pose in (estimate.pose, mirrored.pose):
+        assert (ground_truth.errors(pose[None], walker) < 0.05).all()
     assert not np.array_equal(mirrored.pose, estimate.pose)
 
 
 @pytest.mark.parametrize("degrees", range(0, 360, 45))
-def test_a_turned_person_has_the_same_keypoints(landmarks, degrees):
-    (label,) = ground_truth.load("walker")[0]
+def test_a_turned_person_has_the_same_keypoints(landmarks, walker, degrees):
     matrix = cv2.getRotationMatrix2D((264.5, 264.5), degrees, 0.7)
-    turned = cv2.warpAffine(PICTURE, matrix, (530, 530))
-    label = label.copy()
-    label[:, :2] = label[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    estimate = landmarks(turned, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
+    label = moved(walker, matrix)
+    estimate = landmarks(cv2.warpAffine(EXAMPLE, matrix, (530, 530)), crop_of(label))
     assert (ground_truth.errors(estimate.pose[None], label) < 0.06).all()
 
 
-def test_what_lies_outside_the_picture_scores_nothing(landmarks):
-    (label,) = ground_truth.load("walker")[0]
-    crop = crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))
-    pose = landmarks(np.ascontiguousarray(PICTURE[:350]), crop).pose
-    assert (pose[[10, 13], 2] == 0).all()  # the ankles, below
-    assert (pose[[10, 13], 1] > 349).all()
-    assert pose[0, 2] > 0.5
+def test_what_lies_outside_the_picture_scores_nothing(landmarks, walker):
+    pose = landmarks(np.ascontiguousarray(EXAMPLE[:350]), crop_of(walker)).pose
+    assert (pose[ANKLES, 2] == 0).all()
+    assert (pose[ANKLES, 1] > 349).all()
 
 
 def test_the_face_of_a_head_seen_from_behind_is_not_found(landmarks):
-    """The man with the cap in frame 333 turns his back to us; she in the example shows her face."""
+    """The man with the cap turns his back to us."""
     (label,) = ground_truth.load("balance")[333]
-    picture = cv2.imread(str(ground_truth.DATA / "balance_333.jpg"))
-    behind = landmarks(picture, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))).pose
-    assert (behind[[0, 14, 15], 2] == 0).all()
+    behind = landmarks(cv2.imread(str(ground_truth.DATA / "balance_333.jpg")), crop_of(label)).pose
+    assert (behind[FACE, 2] == 0).all()
     assert (behind[2:14, 2] > 0).all()
-    (label,) = ground_truth.load("walker")[0]
-    front = landmarks(PICTURE, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0]))).pose
-    assert (front[[0, 15], 2] > 0.5).all()
 
 
 def test_nobody_in_an_empty_crop(landmarks):
@@ -198,47 +175,41 @@ def test_nobody_in_an_empty_crop(landmarks):
 
 
 @pytest.mark.parametrize("degrees", [0, 60])
-def test_who_is_painted_over_is_covered_and_nothing_else(degrees):
-    pose = standing_pose((100, 50), 1.5)
+def test_who_is_masked_is_covered_and_nothing_else(degrees):
+    pose = pose_at(100, 50, 1.5)
     crop = make_crop(np.array([175.0, 200.0]), 220, unit(degrees))
     cut = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    blazepose.mask_person(cut, np.zeros_like(pose), crop)
+    assert (cut == 255).all()  # what was not found is not covered
     blazepose.mask_person(cut, pose, crop)
     points = crop.to_input(pose[:, :2])
-    for limb in COCO.drawn_limbs:
-        for share in (0, 0.5, 1):
-            x, y = np.rint(points[limb.start] + share * (points[limb.end] - points[limb.start])).astype(int)
-            assert (cut[y, x] == 128).all()
-    hips_and_shoulders = points[[2, 5, 8, 11]].mean(axis=0).astype(int)
-    assert (cut[hips_and_shoulders[1], hips_and_shoulders[0]] == 128).all()
-    painted = np.argwhere((cut == 128).all(axis=2))[:, ::-1]
-    far = np.linalg.norm(painted[:, None] - points[None], axis=2).min(axis=1)
-    assert far.max() < 0.2 * np.ptp(points, axis=0).max()  # white elsewhere
-    assert 0.02 < len(painted) / SIDE**2 < 0.4
+    on_limbs = [points[limb.start] * share + points[limb.end] * (1 - share)
+                for limb in COCO.drawn_limbs for share in (0, 0.5, 1)]  # fmt: skip
+    x, y = np.rint([*on_limbs, points[[2, 5, 8, 11]].mean(axis=0)]).astype(int).T
+    assert (cut[y, x] == 128).all()
+    masked = np.argwhere((cut == 128).all(axis=2))[:, ::-1]
+    far = np.linalg.norm(masked[:, None] - points[None], axis=2).min(axis=1)
+    assert far.max() < 0.2 * np.ptp(points, axis=0).max()
+    assert 0.02 < len(masked) / SIDE**2 < 0.4
 
 
-def test_what_was_not_found_is_not_painted():
-    cut = np.full((SIDE, SIDE, 3), 255, np.uint8)
-    blazepose.mask_person(cut, np.zeros((18, 3), np.float32), make_crop(np.array([0.0, 0.0]), 100, UP))
-    assert (cut == 255).all()
-
-
-def test_mpi_from_coco_against_labels(landmarks):
-    for name, label_name in (("example_image1", "walker"), ("example_image2", "two_people")):
-        picture = cv2.imread(str(next((PROJECT / "Input").glob(f"{name}.*"))))
-        for label, points in zip(ground_truth.load(label_name)[0], ground_truth.read("mpi")[name], strict=True):
-            estimate = landmarks(picture, crop_around(np.column_stack([label[:, :2], label[:, 2] > 0])))
-            pose, size = coco_to_mpi(estimate.pose), ground_truth.size_of(label)
-            for point in ("Head", "Neck", "Chest"):
-                off = np.linalg.norm(pose[MPI.keypoints.index(point), :2] - points[point.lower()])
-                assert off < 0.08 * size, (name, point)
-            assert np.array_equal(pose[MPI.keypoints.index("RKnee")], estimate.pose[COCO.keypoints.index("RKnee")])
+@pytest.mark.parametrize(
+    ("name", "label_name"), [("example_image1.png", "walker"), ("example_image2.jpg", "two_people")]
+)
+def test_mpi_from_coco_against_labels(landmarks, name, label_name):
+    picture, mpi = cv2.imread(str(PROJECT / "Input" / name)), ground_truth.read("mpi")[name.split(".")[0]]
+    for label, points in zip(ground_truth.load(label_name)[0], mpi, strict=True):
+        coco = landmarks(picture, crop_of(label)).pose
+        found = dict(zip(MPI.keypoints, coco_to_mpi(coco), strict=True))
+        for keypoint in ("Head", "Neck", "Chest"):
+            off = np.linalg.norm(found[keypoint][:2] - points[keypoint.lower()])
+            assert off < 0.08 * ground_truth.size_of(label), keypoint
+        assert np.array_equal(found["RKnee"], coco[COCO.keypoints.index("RKnee")])
 
 
 def test_mpi_keypoints_are_as_sure_as_those_they_are_worked_out_from():
-    pose = standing_pose()
+    pose = pose_at()
     pose[:, 2] = np.linspace(0.3, 0.9, 18)
-    pose[COCO.keypoints.index("RHip"), 2] = 0
-    found = coco_to_mpi(pose)
-    assert found[MPI.keypoints.index("Chest"), 2] == 0
-    assert found[MPI.keypoints.index("Neck"), 2] == pose[1, 2]
-    assert found[MPI.keypoints.index("Head"), 2] == pose[1, 2]
+    pose[R_HIP, 2] = 0
+    found = dict(zip(MPI.keypoints, coco_to_mpi(pose)[:, 2], strict=True))
+    assert (found["Chest"], found["Neck"], found["Head"]) == (0, pose[1, 2], pose[1, 2])

@@ -1,44 +1,45 @@
 import numpy as np
 import pytest
 
-from pose.maps import BRIGHT, MAX_GAIN, Maps, brighten, fit
-
-
-def test_a_cells_centre_in_pixels():
-    maps = Maps(np.zeros((1, 10, 10), np.float32), (8, 8), (80, 80))
-    assert maps.to_picture([[0, 0], [1, 2], [2.5, 0]]).tolist() == [[3.5, 3.5], [11.5, 19.5], [23.5, 3.5]]
-
-
-def test_the_scale_leads_back_to_the_picture():
-    maps = Maps(np.zeros((1, 10, 10), np.float32), (16, 16), (640, 480))
-    assert maps.to_picture([1, 2]).tolist() == [23.5, 39.5]
-
-
-def test_never_outside_the_picture():
-    maps = Maps(np.zeros((1, 10, 10), np.float32), (8, 8), (50, 60))
-    assert maps.to_picture([[-3, -3], [9, 9]]).tolist() == [[0, 0], [49, 59]]
+from pose.maps import Maps, brighten, fit
 
 
 @pytest.mark.parametrize(
-    ("picture_wh", "net_wh", "content_wh", "size_wh"),
+    ("cell_wh", "cell", "pixel"),
     [
-        ((736, 736), (368, 368), (368, 368), (368, 368)),
-        ((856, 424), (368, 368), (368, 182), (368, 184)),
-        ((424, 856), (368, 368), (182, 368), (184, 368)),
-        ((640, 480), (-1, 240), (320, 240), (320, 240)),
-        ((640, 480), (320, -1), (320, 240), (320, 240)),
-        ((1, 1), (368, 368), (368, 368), (368, 368)),
-        ((20000, 10), (-1, 368), (4096, 2), (4096, 16)),
-        ((5000, 10), (368, 368), (368, 1), (368, 16)),
-        ((100, 100), (370, 370), (370, 370), (376, 376)),
+        ((8, 8), (0, 0), (3.5, 3.5)),
+        ((8, 8), (2.5, 2), (23.5, 19.5)),
+        ((16, 12), (1, 2), (23.5, 29.5)),
+        ((8, 8), (-3, 9), (0, 59)),  # never outside the picture
+        ((8, 8), (9, -3), (49, 0)),
     ],
 )
-def test_fit_keeps_the_aspect_ratio(picture_wh, net_wh, content_wh, size_wh):
+def test_a_cells_centre_in_pixels_of_the_picture(cell_wh, cell, pixel):
+    assert Maps(np.zeros((1, 10, 10), np.float32), cell_wh, (50, 60)).to_picture(cell).tolist() == list(pixel)
+
+
+@pytest.mark.parametrize(
+    ("picture_wh", "net_wh", "content_wh", "size_wh", "cells_wh"),
+    [
+        ((736, 736), (368, 368), (368, 368), (368, 368), (46, 46)),
+        ((856, 424), (368, 368), (368, 182), (368, 184), (46, 23)),
+        ((424, 856), (368, 368), (182, 368), (184, 368), (23, 46)),
+        ((640, 480), (-1, 240), (320, 240), (320, 240), (40, 30)),
+        ((640, 480), (320, -1), (320, 240), (320, 240), (40, 30)),
+        ((1, 1), (368, 368), (368, 368), (368, 368), (46, 46)),
+        ((20000, 10), (-1, 368), (4096, 2), (4096, 16), (512, 1)),
+        ((5000, 10), (368, 368), (368, 1), (368, 16), (46, 1)),
+        ((100, 100), (370, 370), (370, 370), (376, 376), (47, 47)),
+    ],
+)
+def test_fit_keeps_the_aspect_ratio(picture_wh, net_wh, content_wh, size_wh, cells_wh):
     how = fit(picture_wh, net_wh)
     assert (how.content_wh, how.size_wh) == (content_wh, size_wh)
+    values = how.maps(np.zeros((3, size_wh[1] // 8, size_wh[0] // 8), np.float32)).values
+    assert values.shape == (3, *cells_wh[::-1])  # without those in the padding
 
 
-@pytest.mark.parametrize("net_wh", [(368, 368), (200, 200), (256, 96)])
+@pytest.mark.parametrize("net_wh", [(368, 368), (200, 200), (256, 96), (1100, -1)])
 def test_a_spot_is_found_where_it_was(net_wh):
     """A bright disc in the picture; the mean of the network's input over cells leads back to its centre."""
     picture = np.zeros((333, 517, 3), np.uint8)
@@ -66,16 +67,6 @@ def test_the_padding_repeats_the_border():
     assert np.array_equal(cut[:100, 370:], np.repeat(picture[:, -1:], 6, axis=1))
 
 
-def test_cells_in_the_padding_are_cut_away():
-    how = fit((1000, 100), (368, 368))
-    assert how.content_wh == (368, 37)
-    assert how.size_wh == (368, 40)
-    assert how.maps(np.zeros((3, 5, 46))).values.shape == (3, 5, 46)
-    how = fit((1000, 10), (368, 368))
-    assert how.size_wh == (368, 16)
-    assert how.maps(np.zeros((3, 2, 46))).values.shape == (3, 1, 46)
-
-
 def photo(brightest):
     """All values from 0 to brightest, equally often, in each of the colours, and one pixel that is white."""
     values = np.linspace(0, brightest, 100 * 100).round().astype(np.uint8).reshape(100, 100)
@@ -85,29 +76,29 @@ def photo(brightest):
 
 
 @pytest.mark.parametrize("brightest", [90, 150, 220])
-def test_a_dark_picture_is_raised(brightest):
+def test_a_dark_picture_is_raised_until_its_brightest_hundredth_is_230(brightest):
     dark = photo(brightest)
     raised = brighten(dark)
     assert (raised.dtype, raised.shape) == (np.uint8, dark.shape)
-    assert abs(np.percentile(raised.max(axis=2), 99) - BRIGHT) <= 3
-    gain = BRIGHT / np.percentile(dark.max(axis=2), 99)
+    assert abs(np.percentile(raised.max(axis=2), 99) - 230) <= 3
+    gain = 230 / np.percentile(dark.max(axis=2), 99)
     assert np.abs(raised - np.minimum(gain * dark.astype(float), 255)).max() < 4  # all colours alike, none overflows
     assert np.array_equal(dark, photo(brightest))
 
 
-@pytest.mark.parametrize("brightest", [BRIGHT + 8, 255])
-def test_a_bright_picture_stays_as_it_is(brightest):
-    bright = photo(brightest)
-    assert np.array_equal(brighten(bright), bright)
-
-
-def test_one_bright_colour_is_bright():
-    red = np.zeros((20, 20, 3), np.uint8)
-    red[:, :, 2] = 240
-    assert np.array_equal(brighten(red), red)
-
-
 @pytest.mark.parametrize("value", [0, 1, 20])
-def test_a_black_picture_is_raised_no_further_than_sense(value):
-    raised = brighten(np.full((20, 30, 3), value, np.uint8))
-    assert (raised == value * MAX_GAIN).all()
+def test_a_black_picture_is_raised_fourfold_at_most(value):
+    assert (brighten(np.full((20, 30, 3), value, np.uint8)) == value * 4).all()
+
+
+def test_a_bright_picture_stays_as_it_is():
+    one_colour = np.zeros((20, 20, 3), np.uint8)
+    one_colour[:, :, 2] = 240
+    for bright in (photo(238), photo(255), one_colour):
+        assert np.array_equal(brighten(bright), bright)
+
+
+def test_a_part_may_be_measured_in_place_of_all():
+    picture = np.full((20, 20, 3), 255, np.uint8)
+    picture[5:15, 5:15] = 115
+    assert (brighten(picture, (slice(5, 15), slice(5, 15)))[5:15, 5:15] == 230).all()

@@ -7,7 +7,7 @@ import pytest
 from synthetic_maps import pose_at
 
 from pose.poses import extrapolate, pose_distance, similarity, size, strength, strongest_first
-from pose.skeletons import COCO, MPI, SKELETONS
+from pose.skeletons import COCO, SKELETONS
 
 R_WRIST = 4
 
@@ -32,7 +32,7 @@ def test_large_and_well_seen_comes_first():
     people = np.stack([faint, small, large])
     assert strength(large) > strength(small) > strength(faint)
     assert np.array_equal(strongest_first(people), [large, small, faint])
-    assert np.array_equal(strongest_first(people, 2), [large, small])
+    assert np.array_equal(strongest_first(people, 1), [large])
     assert strongest_first(people[:0], 1).shape == (0, 18, 3)
 
 
@@ -59,29 +59,10 @@ def test_the_same_pose_is_wholly_similar(name):
 def test_someone_elsewhere_is_not_similar():
     assert similarity(pose_at(), pose_at(150), COCO) < 0.1
     assert similarity(pose_at(), pose_at(1000), COCO) < 1e-6
-    assert similarity(pose_at(), pose_at(0, 0, 0.3), COCO) < 0.3
+    small = pose_at(0, 0, 0.3)
+    assert 0.3 > similarity(pose_at(), small, COCO) == pytest.approx(similarity(small, pose_at(), COCO))
     nobody = np.zeros((18, 3), np.float32)
     assert similarity(pose_at(), nobody, COCO) == similarity(nobody, nobody, COCO) == 0
-
-
-def test_similarity_is_symmetric_and_between_0_and_1():
-    rng = np.random.default_rng(0)
-    for spread in (1, 10, 40, 200):
-        for skeleton in (COCO, MPI):
-            a, b = (pose_at(name=skeleton.name, scale=scale) for scale in (1, 1.3))
-            a[:, :2] += rng.normal(0, spread, (len(a), 2))
-            b[:, 2] = rng.uniform(size=len(b)) < 0.7
-            value = similarity(a, b, skeleton)
-            assert value == pytest.approx(similarity(b, a, skeleton))
-            assert 0 <= value <= 1
-
-
-def test_similarity_falls_with_distance_alike_at_any_size():
-    values = [similarity(pose_at(), pose_at(x), COCO) for x in (0, 5, 10, 20, 40, 80)]
-    assert values == sorted(values, reverse=True)
-    assert values[0] - values[1] > 0.01
-    large = [similarity(pose_at(0, 0, 3), pose_at(3 * x, 0, 3), COCO) for x in (0, 5, 10, 20, 40, 80)]
-    assert large == pytest.approx(values)
 
 
 def test_keypoints_that_agree_count_more_than_how_far_the_others_are():
@@ -102,25 +83,11 @@ def test_similarity_is_cocos_for_its_typical_area():
     assert similarity(pose_at(), pose_at(0, 20), COCO) == pytest.approx(expected, rel=1e-3)
 
 
-def test_where_labellers_differ_more_a_keypoint_may_be_off_more():
-    nose, hip = pose_at(), pose_at()
-    nose[0, 0] += 10
-    hip[8, 0] += 10
-    assert similarity(pose_at(), nose, COCO) < similarity(pose_at(), hip, COCO) < 1
-
-
 def test_missing_keypoints_move_along_with_the_others():
     before, now = without(pose_at(), 17), without(pose_at(30, 5), 4, 10, 17)
-    which = np.ones(18, bool)
+    now[13, 0] += 900  # one that jumps does not count
+    seen, which = now.copy(), np.ones(18, bool)
     which[10] = False
     extrapolate(before, now, which)
     assert np.allclose(now[4], pose_at(30, 5)[4])
-    assert (now[[10, 17]] == 0).all()  # not asked for; not there before
-    assert np.array_equal(np.delete(now, [4, 10, 17], axis=0), np.delete(pose_at(30, 5), [4, 10, 17], axis=0))
-
-
-def test_one_keypoint_that_jumps_does_not_move_the_missing_ones():
-    before, now = pose_at(), without(pose_at(30, 5), 4)
-    now[10, 0] += 900
-    extrapolate(before, now, np.ones(18, bool))
-    assert np.allclose(now[4], pose_at(30, 5)[4])
+    assert np.array_equal(np.delete(now, 4, axis=0), np.delete(seen, 4, axis=0))  # 10 not asked for, 17 never there

@@ -1,6 +1,4 @@
-import numpy as np
 import pytest
-from synthetic_maps import paint, standing
 from synthetic_weights import KEYPOINTS, LIMBS
 
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
@@ -30,35 +28,13 @@ def test_mirror_swaps_left_and_right():
     assert MPI.mirrored == (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 14)
 
 
-@pytest.mark.parametrize("name", ["COCO", "MPI"])
-def test_maps_of_a_mirrored_picture_turn_into_the_pictures_own(name):
-    person = standing(name, at=(60, 40))
-    picture_w = 46 * 8
-    mirrored = person * (-1, 1) + (picture_w - 1, 0)
-    mirrored = mirrored[list(SKELETONS[name].mirrored)]  # what was the right hand is now the left one
-    values = SKELETONS[name].mirror_maps(paint(name, [mirrored], (46, 46)).values)
-    assert np.abs(values - paint(name, [person], (46, 46)).values).max() < 1e-5
-
-
-def test_sigmas_are_cocos():
-    """Those of the COCO evaluation (pycocotools' kpt_oks_sigmas), by its own order of the keypoints."""
-    parts = "Nose Eye Ear Shoulder Elbow Wrist Hip Knee Ankle".split()
-    cocos = dict(zip(parts, (0.026, 0.025, 0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089), strict=True))
-    for skeleton in SKELETONS.values():
-        assert len(skeleton.sigmas) == len(skeleton.keypoints)
-        for name, sigma in zip(skeleton.keypoints, skeleton.sigmas, strict=True):
-            part = name if name in parts else name[1:]
-            if part in cocos:
-                assert sigma == cocos[part], name
-            else:  # COCO labels neither head top, neck nor chest
-                assert min(cocos.values()) <= sigma <= max(cocos.values())
-    assert [COCO.sigmas[k] for k in COCO.mirrored] == list(COCO.sigmas)
-
-
-def test_the_limbs_of_arms_and_legs_from_the_trunk_outwards():
-    pairs = [((right.start, right.end), (left.start, left.end)) for right, left in COCO.paired_limbs]
-    assert pairs == [((2, 3), (5, 6)), ((3, 4), (6, 7)), ((8, 9), (11, 12)), ((9, 10), (12, 13))]
-    assert len(MPI.paired_limbs) == 4
+@pytest.mark.parametrize("skeleton", [COCO, MPI])
+def test_arms_legs_and_face_in_which_left_and_right_may_be_mistaken(skeleton):
+    pairs = [((right.start, right.end), (left.start, left.end)) for right, left in skeleton.paired_limbs]
+    assert pairs == [((2, 3), (5, 6)), ((3, 4), (6, 7)), ((8, 9), (11, 12)), ((9, 10), (12, 13))]  # from the trunk on
+    arms, legs, *face = map(set, skeleton.sided_groups)
+    assert (arms, legs) == ({2, 3, 4, 5, 6, 7}, {8, 9, 10, 11, 12, 13})
+    assert face == ([{14, 15, 16, 17}] if skeleton is COCO else [])
 
 
 def test_colours_differ():
