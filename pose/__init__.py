@@ -9,8 +9,8 @@ one and estimates the keypoints; crop_tracking.py goes on from a clip's frame to
 program begins: PoseEstimator for photos, VideoPoseEstimator for clips; checks.py says what they accept. skeletons.py
 holds keypoints and limbs, poses.py the geometry of poses. networks/ knows which networks there are, where they run, and
 how OpenPose's files are read. media/ reads photos and clips and writes results. plot.py makes pictures of a clip's
-motion, window.py shows pictures, and cli.py is what both commands share. mobilenet/ and blazepose/ hold the networks in
-the box, where they come from and the recipes that made them.
+motion, window.py shows them, cli.py is what both commands share, and clip.py what get_hpe_video.py does with a clip.
+mobilenet/ and blazepose/ hold the networks in the box, where they come from and the recipes that made them.
 
 The data:
 
