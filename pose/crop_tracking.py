@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,11 @@ class CropTracker:
         self.topdown = topdown
         self.people: list[TrackedPerson] = []
         self.detected_at = self.rotated_at = self.lost_at = -math.inf
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All but the networks, by name."""
+        return {name: value for name, value in vars(self).items() if name != "topdown"}
 
     def __call__(self, picture: np.ndarray, t: float, next_frame: NextFrame = None) -> list[PersonEstimate]:
         before = len(self.people)

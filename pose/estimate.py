@@ -153,10 +153,19 @@ class VideoPoseEstimator:
     def description(self) -> str:
         return self.photo.description
 
-    def restart(self) -> None:
-        """Forget everyone, for the next clip."""
+    @property
+    def state(self) -> Any:
+        """What it knows of the clip's people, to be pickled and given to restart()."""
+        return self.tracker, self.crops and self.crops.state
+
+    def restart(self, state: Any = None) -> None:
+        """Forget everyone, for the next clip, or go on from a state."""
         self.tracker = Tracker(self.skeleton, self.is_smoothing) if self.is_tracking else None
         self.crops = CropTracker(self.photo.topdown) if self.photo.openpose is None else None
+        if state:
+            self.tracker, crops = state
+            if self.crops:
+                vars(self.crops).update(crops)
 
     def __call__(
         self, picture: np.ndarray, t: float, next_frame: NextFrame = None

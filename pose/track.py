@@ -124,15 +124,18 @@ class PosedFrame(NamedTuple):
     ids: list[int] | None
 
 
-def interpolate(frames: Iterable[Item], estimate: Callable, step: int, lookahead: bool = True) -> Iterator[PosedFrame]:
+def interpolate(
+    frames: Iterable[Item], estimate: Callable, step: int, lookahead: bool = True, last: PosedFrame | None = None
+) -> Iterator[PosedFrame]:
     """All frames with their people, of which `estimate` sees only every step-th and the last.
 
     Poses in the frames between two inferences are interpolated. estimate takes picture, time and, with lookahead, time
-    and picture of its next frame or None; that costs a live source some frames of delay.
+    and picture of its next frame or None; that costs a live source some frames of delay. last: the inferred frame after
+    which to go on. An exception that `frames` raises comes after an inferred frame, when nothing is half done.
     """
-    before: tuple | None = None
+    before: Any = last and (last.t, last.people, last.ids)
     chunk: list[Item] | None = None
-    for following in itertools.chain(chunks(frames, step), [None]):
+    for following in itertools.chain(chunks(frames, step, 1 if last else 0), [None]):
         if not lookahead and following:
             before = yield from interpolate_chunk(following, estimate, before, None)
         elif lookahead and chunk:
@@ -140,10 +143,10 @@ def interpolate(frames: Iterable[Item], estimate: Callable, step: int, lookahead
         chunk = following
 
 
-def chunks(frames: Iterable[Item], step: int) -> Iterator[list[Item]]:
-    """The frames in lists that end with one to infer."""
+def chunks(frames: Iterable[Item], step: int, start: int) -> Iterator[list[Item]]:
+    """The frames, counted from `start`, in lists that end with one to infer, which is every step-th."""
     waiting: list[Item] = []
-    for count, item in enumerate(frames):
+    for count, item in enumerate(frames, start):
         waiting.append(item)
         if count % step == 0:
             yield waiting

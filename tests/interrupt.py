@@ -1,16 +1,16 @@
-"""Interrupts real runs of get_hpe_video.py at random moments and checks what is left: a report, not a test.
+"""Interrupts real runs of get_hpe_video.py at random moments, resumes them, checks what is left: a report, not a test.
 
     python tests/interrupt.py [trials for each signal] [seed]
 
-Each trial starts the command on a clip with sound, with --write_json, sends SIGINT, SIGTERM, SIGHUP or SIGKILL once or
-twice after a random time, and looks for: a clip that is lost or does not play, JSON of another length, a wrong hint, a
-traceback, hidden files.
+Each trial runs the command on a clip with sound, with --write_json, sends SIGINT, SIGTERM, SIGHUP or SIGKILL once or
+twice after a random time, and looks for: a clip that does not play, JSON of another length, a wrong hint, a traceback,
+hidden files. Every second trial also interrupts the --resume that follows. The last --resume has to end with the
+frames' times, JSON and sound of a run without interruption, and nothing else.
 """
 
 from __future__ import annotations
 
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -22,68 +22,76 @@ from pathlib import Path
 import av
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
-FRAMES = 60
+CLIP, PARTIAL, PARTIAL_JSON = "walk_skeleton_COCO.mp4", "walk_skeleton_COCO-partial.mp4", "walk_json-partial"
 
 
 def start(clip: Path, folder: Path, *options: str) -> subprocess.Popen:
     command = [sys.executable, ROOT / "get_hpe_video.py", "--network", "blazepose", "--no_display", "--write_json"]
-    return subprocess.Popen(
-        [*command, "--output_dir", folder, "--frame_last", str(FRAMES - 1), *options, clip],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command += ["--output_dir", folder, "--frame_last", "59", *options, clip]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def frames_that_play(path: Path) -> int:
+def contents(path: Path) -> tuple:
+    """A clip's frames' times, as far as they play, and its sound."""
     with av.open(str(path)) as clip:
-        return sum(1 for _ in clip.decode(video=0))
+        times = [round(frame.time, 4) for frame in clip.decode(video=0)]
+        clip.seek(0)
+        sound = [(packet.pts, bytes(packet)) for packet in clip.demux(audio=0) if packet.size]
+    return times, sound
 
 
-def trial(clip: Path, folder: Path, number: int, delay: float, pause: float | None) -> tuple[str, list[str]]:
-    """What was left after a signal, and a second one `pause` seconds later, and what is wrong with that."""
-    process = start(clip, folder)
-    time.sleep(delay)
-    process.send_signal(number)
-    if pause is not None:
-        time.sleep(pause)
-        process.send_signal(number)
+def results(folder: Path) -> dict:
+    """All results by name: a clip's contents, JSON's texts."""
+    found = {}
+    for path in (folder / "VideoCOCO").glob("*"):
+        if path.is_dir():
+            found[path.name] = {file.name: file.read_text() for file in path.iterdir()}
+        else:
+            is_clip = path.suffix == ".mp4" and path.name[0] != "."
+            found[path.name] = contents(path) if is_clip else None
+    return found
+
+
+def interrupted(process: subprocess.Popen, folder: Path, number: int, resumes: bool) -> tuple[str, list[str]]:
+    """How far a run came that got a signal, and what is wrong with what it left."""
     _, said = process.communicate(timeout=120)
-    results = folder / "VideoCOCO"
-    files = {path.name: path for path in results.iterdir()} if results.is_dir() else {}
-    hidden = [name for name in files if name.startswith(".")]
-    if number == signal.SIGKILL:
-        wrong = [] if len(hidden) <= 2 else [f"{len(hidden)} hidden files"]
-        start(clip, folder, "--frame_first", str(FRAMES - 1)).communicate(timeout=120)
-        left = [path.name for path in results.iterdir() if path.name.startswith(".")]
-        return "killed", wrong + [f"not removed: {name}" for name in left]
-    wrong = [f"hidden: {name}" for name in hidden] + (["traceback"] if "Traceback" in said else [])
-    stem = clip.stem
-    whole, partial = f"{stem}_skeleton_COCO.mp4", f"{stem}_skeleton_COCO-partial.mp4"
-    hint = re.search(r"--frame_first (\d+)", said)
-    if whole in files:
-        count, json, expected = frames_that_play(files[whole]), files.get(f"{stem}_json"), FRAMES
-        wrong += ["hint after all was done"] if hint else []
-        state = "complete"
-    elif partial in files:
-        count, json = frames_that_play(files[partial]), files.get(f"{stem}_json-partial")
-        expected = int(hint[1]) if hint else -1
-        state = "partial"
-    else:
-        wrong += [f"hint {hint[1]} without a clip"] if hint and hint[1] != "0" else []
-        wrong += [f"left: {name}" for name in files]
-        return "nothing yet", wrong + exit_code(process, number, {-number})
-    jsons = len(list(json.iterdir())) if json else 0
-    wrong += [f"{count} frames, {jsons} JSON files, {expected} expected"] if not count == jsons == expected else []
-    return state, wrong + exit_code(process, number, {0} if state == "complete" else set())
+    found, has_hint, wrong = results(folder), "--resume" in said, []
+    hidden = [name for name in found if name.startswith(".")]
+    if len(hidden) > (2 if number == signal.SIGKILL else 0):
+        wrong.append(f"hidden: {hidden}")
+    if "Traceback" in said:
+        wrong.append("traceback")
+    if PARTIAL in found and len(found[PARTIAL][0]) != len(found[PARTIAL_JSON]):
+        wrong.append(f"{len(found[PARTIAL][0])} frames, {len(found[PARTIAL_JSON])} JSON files")
+    state = "complete" if CLIP in found else "partial" if PARTIAL in found else "nothing yet"
+    if has_hint if state == "complete" else state == "partial" and not (has_hint or resumes):
+        wrong.append(f"{state}, hint {has_hint}")
+    if process.returncode not in {128 + number, -number} | ({0} if state == "complete" else set()):
+        wrong.append(f"exit code {process.returncode}")
+    return state, wrong
 
 
-def exit_code(process: subprocess.Popen, number: int, also: set[int]) -> list[str]:
-    fine = process.returncode in {128 + number} | also
-    return [] if fine else [f"exit code {process.returncode}"]
+def trial(clip: Path, number: int, moments: list, expected: dict) -> tuple[list[str], list[str]]:
+    """The states after each signal, and what is wrong. moments: seconds to it, and from it to a second one or None."""
+    states: list[str] = []
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for delay, pause in moments:
+            process = start(clip, folder, *["--resume"] * bool(states))
+            time.sleep(delay)
+            process.send_signal(number)
+            if pause is not None:
+                time.sleep(pause)
+                process.send_signal(number)
+            state, found = interrupted(process, folder, number, bool(states))
+            states.append(state)
+            wrong += found
+        _, said = (process := start(clip, folder, "--resume")).communicate(timeout=120)
+        if process.returncode or said or results(folder) != expected:
+            wrong.append(f"resumed: exit code {process.returncode}, {list(results(folder))}, {said}")
+    return states, wrong
 
 
 def trials(clip: Path, each: int, seed: int) -> tuple[Counter, list[str]]:
@@ -92,25 +100,21 @@ def trials(clip: Path, each: int, seed: int) -> tuple[Counter, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         start(clip, Path(folder)).communicate(timeout=120)
-        whole = time.perf_counter() - begin
+        whole, expected = time.perf_counter() - begin, results(Path(folder))
     for n in range(each):
         for number in SIGNALS:
-            delay, pause = chance.uniform(0, 1.1 * whole), chance.choice([0, 0.01, 0.1, 0.5]) if n % 2 else None
-            pause = None if number == signal.SIGKILL else pause
-            with tempfile.TemporaryDirectory() as folder:
-                end, found = trial(clip, Path(folder), number, delay, pause)
-            ends[f"{signal.Signals(number).name}, {end}"] += 1
-            wrong += [
-                f"{signal.Signals(number).name} after {delay:.3f} s, again {pause}: {end}: {what}" for what in found
-            ]
+            pause = chance.choice([0, 0.01, 0.1, 0.5]) if n % 2 and number != signal.SIGKILL else None
+            moments = [(chance.uniform(0, 1.1 * whole), pause) for _ in range(1 + n // 2 % 2)]
+            states, found = trial(clip, number, moments, expected)
+            ends[f"{signal.Signals(number).name}, {', '.join(states)}"] += 1
+            wrong += [f"{signal.Signals(number).name} at {moments}: {states}: {what}" for what in found]
     return ends, wrong
 
 
 def main() -> None:
     each, seed = (int(word) for word in (*sys.argv[1:], *("50", "0")[len(sys.argv) - 1 :]))
     with tempfile.TemporaryDirectory() as folder:
-        clip = clip_with_sound(Path(folder) / "walk.mp4")
-        ends, wrong = trials(clip, each, seed)
+        ends, wrong = trials(clip_with_sound(Path(folder) / "walk.mp4"), each, seed)
     for end, count in sorted(ends.items()):
         print(f"{count:4} {end}")
     print(f"{len(wrong)} wrong", *wrong, sep="\n")

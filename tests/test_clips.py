@@ -1,5 +1,6 @@
 import struct
 import threading
+import wave
 from fractions import Fraction
 
 import av
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from pose import PoseError
-from pose.media.reader import ClipReader, Video
-from pose.media.writer import CODECS, check_codec, clip_writer
+from pose.media.reader import ClipReader
+from pose.media.sources import Video
+from pose.media.writer import CODECS, clip_writer
 
 
 def grey(n, size_wh=(64, 48)):
@@ -58,11 +60,8 @@ def clip(tmp_path):
     return make_clip(tmp_path / "my clip: ü.mp4")
 
 
-def test_every_frame_in_order(clip):
+def test_every_frame_and_those_from_first_to_last_by_a_step(clip):
     assert read(clip)[0] == [(n, round(n / 25, 4), n) for n in range(10)]
-
-
-def test_first_last_step(clip):
     frames, source = read(clip, first=2, last=8, step=3)
     assert frames == [(2, 0.08, 2), (5, 0.2, 5), (8, 0.32, 8)]
     assert len(source) == 3
@@ -106,8 +105,10 @@ def test_each_frame_has_its_own_time(tmp_path):
 
 
 def test_a_clock_that_does_not_start_at_0_or_jumps(tmp_path):
-    frames, _ = read(make_clip(tmp_path / "a.ts", times=[5, 5.04, 5.08, 999, 999.04], codec="libx264"))
+    path = make_clip(tmp_path / "a.ts", times=[5, 5.04, 5.08, 999, 999.04], codec="libx264")
+    frames, _ = read(path)
     assert [t for _, t, _ in frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+    assert read(path, first=4)[0] == frames[4:]
 
 
 def test_a_file_without_times_goes_by_its_rate(tmp_path):
@@ -264,12 +265,12 @@ def test_leaving_early_ends_the_reader(clip):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda path: None, "is not there"),
-        (lambda path: path.mkdir(), "is a folder"),
-        (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: path.write_bytes(b"Dear diary,\n" * 50), "not a clip"),
-        (lambda path: (make_clip(path), path.write_bytes(path.read_bytes()[:700])), "not a clip"),
-        (lambda path: make_sound(path), "has sound but no pictures"),
+        (lambda path: None, "cannot be opened as a clip .No such file or directory"),
+        (lambda path: path.mkdir(), "cannot be opened as a clip .Is a directory"),
+        (lambda path: path.write_bytes(b""), "cannot be opened as a clip .Invalid data"),
+        (lambda path: path.write_bytes(b"Dear diary,\n" * 50), "cannot be opened as a clip"),
+        (lambda path: (make_clip(path), path.write_bytes(path.read_bytes()[:700])), "has no moving pictures"),
+        (lambda path: make_sound(path), "has no moving pictures"),
     ],
 )
 def test_what_is_no_clip(tmp_path, make, says):
@@ -280,12 +281,9 @@ def test_what_is_no_clip(tmp_path, make, says):
 
 
 def make_sound(path):
-    with av.open(str(path), "w") as clip:
-        stream = clip.add_stream("aac", rate=48000, layout="mono")
-        samples = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.int16), "s16", "mono")
-        samples.sample_rate = 48000
-        clip.mux(stream.encode(samples))
-        clip.mux(stream.encode(None))
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 8000, 8000, "NONE", ""))
+        sound.writeframes(bytes(16000))
 
 
 def test_numbered_pictures_with_a_gap(tmp_path):
@@ -398,17 +396,6 @@ def test_an_error_leaves_no_clip_and_the_old_one_as_it_was(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("codec", CODECS)
-def test_ctrl_c_leaves_a_clip_of_what_was_done(tmp_path, codec):
-    path = tmp_path / f"clip{CODECS[codec].suffix}"
-    with pytest.raises(KeyboardInterrupt), clip_writer(path, 10, codec) as sink:
-        for n in range(7):
-            sink.write(grey(n), n / 10)
-        raise KeyboardInterrupt
-    assert [p.stem for p in tmp_path.iterdir()] == ["clip-partial"]
-    assert len(read(tmp_path / f"clip-partial{path.suffix}")[0]) == 7
-
-
 @pytest.mark.parametrize("name", ["50%.mp4", "a%04d.mp4", "q?x.mp4", "a:b.mp4", "é.mp4", "x\udcff.mp4", "n\n.mp4"])
 def test_any_name(tmp_path, name):
     with clip_writer(tmp_path / name, 25) as sink:
@@ -425,15 +412,6 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path):
     assert threading.active_count() == 1
 
 
-@pytest.mark.parametrize(
-    ("fps", "step", "inference_every"), [(30, 1, 2), (25, 1, 2), (60, 1, 4), (240, 1, 4), (30, 3, 1)]
-)
-def test_about_15_inferences_a_second(tmp_path, fps, step, inference_every):
-    assert ClipReader(make_clip(tmp_path / "clip.mp4", fps=fps), step=step).network_step == inference_every
-
-
-def test_a_codec_that_this_ffmpeg_lacks(monkeypatch):
-    check_codec("h264")
-    monkeypatch.setitem(CODECS, "none", CODECS["h264"]._replace(encoder="none"))
-    with pytest.raises(PoseError, match="cannot write none"):
-        check_codec("none")
+@pytest.mark.parametrize(("fps", "step", "every"), [(30, 1, 2), (25, 1, 2), (60, 1, 4), (240, 1, 4), (30, 3, 1)])
+def test_about_15_inferences_a_second(tmp_path, fps, step, every):
+    assert ClipReader(make_clip(tmp_path / "clip.mp4", fps=fps), step=step).network_step == every

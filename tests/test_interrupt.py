@@ -1,110 +1,199 @@
-"""What is left where a run ends early: a signal, q in the window, a full disk. interrupt.py does much more of it."""
+"""What is left where a run ends early, and how --resume goes on from it. interrupt.py does much more of it."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 
 import interrupt
 import pytest
-from test_clips import make_clip, read
+from test_clips import make_clip, packets, read, times_of
 
 import get_hpe_video
 from pose import cli
+from pose.clip import ClipJob
 from pose.media.reader import ClipReader
+from pose.media.writer import CODECS
 from pose.window import Windows
+
+FRAMES = 20
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_signals_at_random_moments(tmp_path):
     clip = interrupt.clip_with_sound(tmp_path / "walk.mp4")
-    ends, wrong = interrupt.trials(clip, 2, seed=3)
+    ends, wrong = interrupt.trials(clip, 1, seed=3)
     assert wrong == []
-    assert sum(ends.values()) == 8
+    assert sum(ends.values()) == 4
 
 
 @pytest.fixture
-def with_window(monkeypatch):
-    """A window in which q is pressed at the fifth frame."""
+def clip(tmp_path):
+    return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """The command with these options, with two Ctrl-C while the frame `at` of a clip called NAME is drawn: its code."""
+    before, render = {number: signal.getsignal(number) for number in cli.Signals.numbers}, ClipJob.render
+
+    def run(*options, at=None, name=".mp4"):
+        def interrupted(self, frame):
+            if frame.number == at and self.name.endswith(name):
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return render(self, frame)
+
+        monkeypatch.setattr(ClipJob, "render", interrupted)
+        monkeypatch.setattr(cli, "signals", cli.Signals())
+        fixed = ["--network", "blazepose", "--write_json", "--quiet", "--no_display", "--output_dir", str(tmp_path)]
+        try:
+            return cli.run(lambda: get_hpe_video.main([*fixed, *options]))
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    return run
+
+
+def left(tmp_path):
+    return sorted(path.name for path in (tmp_path / "VideoCOCO").iterdir())
+
+
+HINT = "The rest: the same command with --resume.\n"
+LEFT = ["ü clip_json-partial", "ü clip_skeleton_COCO-partial.checkpoint", "ü clip_skeleton_COCO-partial.mp4"]
+WHOLE = ["ü clip_json", "ü clip_skeleton_COCO.mp4"]
+
+
+@pytest.mark.parametrize(("at", "frames"), [(0, 1), (7, 9), (8, 9), (19, 20)])
+def test_ctrl_c_stops_after_the_next_inference(tmp_path, clip, run, capsys, at, frames):
+    """What follows the last frame, such as the codec's end, is finished, and then nothing is left to do."""
+    assert run(clip, at=at) == 130
+    names = LEFT if frames < FRAMES else WHOLE
+    assert left(tmp_path) == names
+    assert len(read(tmp_path / "VideoCOCO" / names[-1])[0]) == frames
+    assert len(list((tmp_path / "VideoCOCO" / names[0]).iterdir())) == frames
+    assert capsys.readouterr().err == (HINT if frames < FRAMES else "") + "Stopped.\n"
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_resumed_clip_is_as_one_without_interruption(tmp_path, clip, run, codec):
+    options, folder, suffix = ["--codec", codec, clip], tmp_path / "VideoCOCO", CODECS[codec].suffix
+    assert run(*options) == 0
+    whole = (folder / WHOLE[1]).with_suffix(suffix).rename(tmp_path / f"whole{suffix}")
+    json = {path.name: path.read_text() for path in (folder / WHOLE[0]).iterdir()}
+    assert run(*options, at=4) == 130
+    assert run(*options, "--resume", at=12) == 130
+    assert run(*options, "--resume") == 0
+    assert left(tmp_path) == [WHOLE[0], f"{WHOLE[1][:-4]}{suffix}"]
+    resumed = folder / left(tmp_path)[1]
+    assert times_of(resumed) == times_of(whole)
+    assert {path.name: path.read_text() for path in (folder / WHOLE[0]).iterdir()} == json
+    for (_, _, grey), (_, _, expected) in zip(read(resumed)[0], read(whole)[0], strict=True):
+        assert grey == expected
+    if codec != "gif":
+        assert packets(resumed, "audio") == packets(whole, "audio")
+
+
+def test_plots_are_of_the_whole_clip(tmp_path, clip, run):
+    options, sheet = ["--write_plot", clip], tmp_path / "VideoCOCO" / "ü clip_poses_COCO.jpg"
+    assert run(*options) == 0
+    whole = sheet.read_bytes()
+    sheet.unlink()
+    assert run(*options, at=6) == 130
+    assert run(*options, "--resume") == 0
+    assert sheet.read_bytes() == whole
+
+
+def test_of_several_clips_those_that_are_complete_are_skipped(tmp_path, run):
+    names = [make_clip(tmp_path / f"{letter}.mp4", frames=6) for letter in "abc"]
+    clips = [tmp_path / "VideoCOCO" / f"{letter}_skeleton_COCO.mp4" for letter in "abc"]
+
+    def run_and_see_what_is_new(*options, **ctrl_c):
+        before = [path.stat().st_mtime_ns for path in clips]
+        code = run("--background", "black", *names, *options, **ctrl_c)
+        return code, [path.stat().st_mtime_ns != time for path, time in zip(clips, before, strict=True)]
+
+    assert run(*names) == 0  # with other options
+    assert run_and_see_what_is_new(at=1, name="b.mp4") == (130, [True, False, False])
+    assert run_and_see_what_is_new("--resume") == (0, [False, True, True])
+    assert run_and_see_what_is_new("--resume") == (0, [False, False, False])
+
+
+def change_clip(tmp_path):
+    make_clip(tmp_path / "ü clip.mp4", frames=FRAMES + 1, codec="libx264", sound="aac")
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("evil",)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "says"),
+    [
+        (lambda _: None, ["--background", "black", "--frame_info"], "is of another background and another frame_info"),
+        (change_clip, [], "is of another source"),
+        (lambda folder: (folder / "VideoCOCO" / LEFT[1]).write_bytes(b"\x80\x04half"), [], "cannot be read"),
+        (lambda folder: (folder / "VideoCOCO" / LEFT[1]).write_bytes(pickle.dumps(Evil())), [], "cannot be read"),
+        (lambda folder: next((folder / "VideoCOCO" / LEFT[0]).iterdir()).unlink(), [], "is no longer what"),
+        (lambda folder: (folder / "VideoCOCO" / LEFT[2]).unlink(), [], "is no longer what"),
+    ],
+)
+def test_what_cannot_be_resumed_is_one_sentence(tmp_path, clip, run, capsys, monkeypatch, change, options, says):
+    monkeypatch.chdir(tmp_path)
+    run(clip, at=7)
+    change(tmp_path)
+    before = left(tmp_path)
+    capsys.readouterr()
+    assert run(clip, "--resume", *options) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.endswith("; give the same options again, or leave --resume out to start anew.\n")
+    assert said.count("\n") == 1
+    assert left(tmp_path) == before
+    assert not (tmp_path / "evil").exists()
+
+
+def test_the_farthest_of_several_is_resumed(tmp_path, clip, run):
+    for at in (3, 11, 5):
+        assert run(clip, at=at) == 130
+    assert len(left(tmp_path)) == 9
+    assert run(clip, "--resume", at=15) == 130
+    partials = [tmp_path / "VideoCOCO" / f"ü clip_skeleton_COCO-partial{number}.mp4" for number in ("", 2, 3)]
+    assert [len(read(path)[0]) for path in partials] == [5, 17, 7]
+
+
+def test_nothing_to_resume_starts_at_the_first_frame(tmp_path, clip, run, monkeypatch, capsys):
+    monkeypatch.setattr(ClipReader, "__enter__", lambda self: signal.raise_signal(signal.SIGINT) or self)
+    assert run(clip) == 130
+    assert left(tmp_path) == []
+    assert capsys.readouterr().err == HINT + "Stopped.\n"
+    monkeypatch.undo()
+    fixed = ["--network", "blazepose", "--no_display", "--output_dir", str(tmp_path)]
+    assert get_hpe_video.main([*fixed, "--resume", clip]) == 0
+    assert "has nothing to resume, starting at its first frame" in capsys.readouterr().out
+    assert len(read(tmp_path / "VideoCOCO" / WHOLE[1])[0]) == FRAMES
+
+
+def test_q_in_the_window_is_a_ctrl_c(tmp_path, clip, run, monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr(cli, "signals", cli.Signals())  # other tests' signals do not count
     monkeypatch.setattr(
         Windows, "show", lambda _, pictures: shown.append(pictures) or (ord("q") if len(shown) == 5 else -1)
     )
+    assert run(clip) == 130
+    assert left(tmp_path) == LEFT
+    assert len(read(tmp_path / "VideoCOCO" / LEFT[2])[0]) == 5
+    assert capsys.readouterr().err == HINT + "Stopped.\n"
 
 
-def test_q_leaves_a_partial_clip(tmp_path, with_window, capsys):
-    clip = make_clip(tmp_path / "a.mp4", frames=20)
-    with pytest.raises(KeyboardInterrupt):
-        get_hpe_video.main(["--network", "blazepose", "--write_json", "--output_dir", str(tmp_path), clip])
-    folder = tmp_path / "VideoCOCO"
-    assert len(read(folder / "a_skeleton_COCO-partial.mp4")[0]) == 5
-    assert len(list((folder / "a_json-partial").iterdir())) == 5
-    assert len(list(folder.iterdir())) == 2
-    assert "--frame_first 5." in capsys.readouterr().err
-
-
-@pytest.fixture
-def listening(monkeypatch):
-    """Signals as cli.run has them."""
-    before = {number: signal.getsignal(number) for number in cli.Signals.numbers}
-    monkeypatch.setattr(cli, "signals", cli.Signals())
-    cli.signals.listen()
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize(("at", "stem"), [(0, "-partial"), (7, "-partial"), (19, "")])
-def test_ctrl_c_at_a_frame(tmp_path, listening, monkeypatch, capsys, at, stem):
-    """What follows the last frame, such as the codec's end, is finished, and then nothing is left to do."""
-    render = get_hpe_video.render
-
-    def interrupted(args, skeleton, frame):
-        if frame.number == at:
-            signal.raise_signal(signal.SIGINT)
-        return render(args, skeleton, frame)
-
-    monkeypatch.setattr(get_hpe_video, "render", interrupted)
-    clip = make_clip(tmp_path / "a.mp4", frames=20)
-    with pytest.raises(KeyboardInterrupt):
-        get_hpe_video.main(["--network", "blazepose", "--write_json", "--output_dir", str(tmp_path), clip])
-    folder, said = tmp_path / "VideoCOCO", capsys.readouterr().err
-    assert (
-        len(read(folder / f"a_skeleton_COCO{stem}.mp4")[0]) == len(list((folder / f"a_json{stem}").iterdir())) == at + 1
-    )
-    assert len(list(folder.iterdir())) == 2
-    assert said == (f"The rest: the same command with --frame_first {at + 1}.\n" if stem else "")
-
-
-def test_ctrl_c_ends_a_live_source_as_a_partial_clip_without_a_hint(tmp_path, listening, monkeypatch, capsys):
-    shown = []
-
-    def interrupted(args, skeleton, frame):
-        shown.append(frame)
-        if len(shown) == 4:
-            signal.raise_signal(signal.SIGINT)
-        return frame.picture
-
-    monkeypatch.setattr(get_hpe_video, "render", interrupted)
-    monkeypatch.setattr("pose.media.reader.is_live", lambda _: True)
-    clip = make_clip(tmp_path / "a.mp4", frames=20)
-    with pytest.raises(KeyboardInterrupt):
-        get_hpe_video.main(["--network", "blazepose", "--network_step", "1", "--output_dir", str(tmp_path), clip])
-    (result,) = (tmp_path / "VideoCOCO").iterdir()
-    assert result.name == "a_skeleton_COCO-partial.mp4"
-    monkeypatch.undo()
-    assert len(read(result)[0]) == 4
-    assert capsys.readouterr().err == ""
-
-
-def test_ctrl_c_before_the_first_frame(tmp_path, listening, monkeypatch, capsys):
-    monkeypatch.setattr(ClipReader, "__iter__", lambda _: signal.raise_signal(signal.SIGINT) or iter(()))
-    clip = make_clip(tmp_path / "a.mp4", frames=20)
-    with pytest.raises(KeyboardInterrupt):
-        get_hpe_video.main(["--network", "blazepose", "--output_dir", str(tmp_path), clip])
-    assert list((tmp_path / "VideoCOCO").iterdir()) == []
-    assert capsys.readouterr().err == "The rest: the same command with --frame_first 0.\n"
+def test_a_live_source_ends_as_a_partial_clip_without_a_hint(tmp_path, clip, run, monkeypatch, capsys):
+    for module in ("clip", "media.reader", "media.sources"):
+        monkeypatch.setattr(f"pose.{module}.is_live", lambda _: True)
+    assert run(clip, "--network_step", "1", at=3) == 130
+    assert left(tmp_path) == [LEFT[0], LEFT[2]]
+    assert capsys.readouterr().err == "Stopped.\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
@@ -117,22 +206,4 @@ sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Cannot write ")
     assert done.stderr.endswith("File too large; choose another --output_dir.\n")
-    assert list((tmp_path / "VideoCOCO").iterdir()) == []
-
-
-@pytest.mark.parametrize("number", cli.Signals.numbers)
-def test_a_signal_while_signals_are_deferred_waits_for_a_check(number):
-    signals, told = cli.Signals(), []
-    before = {n: signal.getsignal(n) for n in signals.numbers}
-    try:
-        signals.listen()
-        with pytest.raises(KeyboardInterrupt), signals.deferred(lambda: told.append(1)):
-            os.kill(os.getpid(), number)
-            os.kill(os.getpid(), number)
-            assert told == [1]
-            signals.check()
-            told.append("never")
-        assert told == [1]
-    finally:
-        for n, handler in before.items():
-            signal.signal(n, handler)
+    assert left(tmp_path) == []

@@ -10,10 +10,8 @@ def test_the_stopwatch_says_where_the_time_went():
     clock = Stopwatch()
     with clock("working"):
         time.sleep(0.05)
-    assert list(clock.waiting(iter("ab"), "waiting")) == ["a", "b"]
     assert clock.seconds["working"] >= 0.05
-    assert clock.seconds["waiting"] < 0.05
-    assert re.fullmatch(r"Time: working \d+ %, .*waiting \d+ %", clock.report())
+    assert re.fullmatch(r"Time: working \d+ %, waiting for frames and the codec \d+ %", clock.report())
 
 
 def said(*frames):

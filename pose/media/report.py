@@ -36,30 +36,17 @@ class Stopwatch:
     @contextlib.contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.perf_counter() - start
-
-    def waiting(self, items: Iterable, name: str) -> Iterator:
-        """The items; the wait for each counts under the name."""
-        iterator = iter(items)
-        while True:
-            with self(name):
-                item = next(iterator, self)
-            if item is self:
-                return
-            yield item
+        yield
+        self.seconds[name] += time.perf_counter() - start
 
     @property
     def total(self) -> float:
         return time.perf_counter() - self.start
 
     def report(self) -> str:
-        total = self.total
-        self.seconds["the rest"] = total - self.seconds.total()  # mostly the codec, which lags behind
-        parts = ", ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in self.seconds.most_common())
-        return f"Time: {parts}"
+        self.seconds["waiting for frames and the codec"] = self.total - self.seconds.total()
+        parts = [f"{name} {100 * seconds / self.total:.0f} %" for name, seconds in self.seconds.most_common()]
+        return f"Time: {', '.join(parts)}"
 
 
 class Summary:
@@ -67,6 +54,7 @@ class Summary:
 
     def __init__(self) -> None:
         self.frames, self.first_t, self.t = 0, 0.0, 0.0
+        self.resumed_from = 0  # frames that an earlier run has done
         self.most = 0  # people in one frame
         self.seen: Counter[int] = Counter()  # frames, by identity
 
@@ -84,7 +72,7 @@ class Summary:
             who = f"{count_people(len(people))}, seen for {', '.join(people[:MAX_LISTED])} s{more}"
         else:
             who = f"up to {count_people(self.most)} in a frame" if self.most else "nobody seen"
-        speed = f"{clock.total:.1f} s of work, {self.frames / clock.total:.0f} frames a second"
+        speed = f"{clock.total:.1f} s of work, {(self.frames - self.resumed_from) / clock.total:.0f} frames a second"
         where = [f"  {kind:6} {path}" for kind, path in paths.items()]
         frames = f"{self.frames} {'frame' if self.frames == 1 else 'frames'}"
         return "\n".join([f"{name}: {frames} ({seconds:.1f} s), {who}; {speed}", *where])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import re
@@ -46,11 +45,10 @@ def rounded(value: float) -> float | int:
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, partial: Path | None = None) -> Iterator[Path]:
     """Where to write, in the folder of `path`; it takes the name `path` when the block ends well and is gone when not.
 
-    With Ctrl-C what was done is kept, as NAME-partial or, where that is taken, NAME-partial2 and so on. PoseError where
-    it cannot be written.
+    After Ctrl-C it takes the name `partial` instead, if there is one. PoseError where it cannot be written.
     """
     part = hidden(path, os.getpid())
     try:
@@ -58,8 +56,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         try:
             yield part
         except KeyboardInterrupt:
-            if part.is_file() or (part.is_dir() and any(part.iterdir())):
-                replace(part, partial_name(path))
+            if partial and (part.is_file() or (part.is_dir() and any(part.iterdir()))):
+                replace(part, partial)
             raise
         replace(part, path)
     except OSError as error:
@@ -71,8 +69,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def hidden(path: Path, process: int | str) -> Path:
     """Where a process writes what will be `path`: a short name of plain letters, that every library can open."""
-    suffix = path.suffix if len(path.suffix) <= len(".webm") else ""
-    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}-{process}{suffix}")
+    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}-{process}{suffix_of(path)}")
+
+
+def add_to_stem(path: Path, ending: str) -> Path:
+    suffix = suffix_of(path)
+    return path.with_name(f"{path.name.removesuffix(suffix)}{ending}{suffix}")
+
+
+def suffix_of(path: Path) -> str:
+    """A file's suffix; what follows a dot in the name of a folder is none."""
+    return path.suffix if len(path.suffix) <= len(".webm") else ""
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
@@ -95,13 +102,6 @@ def is_running(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         pass
     return False
-
-
-def partial_name(path: Path) -> Path:
-    """The first that is free: the part of a clip that was done before the present one is not lost."""
-    numbers = itertools.chain([""], itertools.count(2))
-    names = (path.with_name(f"{path.stem}-partial{number}{path.suffix}") for number in numbers)
-    return next(name for name in names if not name.exists())
 
 
 def replace(part: Path, path: Path) -> None:
@@ -132,16 +132,21 @@ def save_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def clip_json(folder: Path) -> Iterator[Callable[[int, str], None]]:
-    """A function of (frame number, JSON) that fills `folder`, which appears when complete, named after the clip."""
+def clip_json(folder: Path, partial: Path | None = None, resume: bool = False) -> Iterator[Callable[[int, str], None]]:
+    """A function of (frame number, JSON) that fills `folder`, which appears when complete, named after the clip.
+
+    partial: where it is kept after Ctrl-C; resume: go on from what is there.
+    """
     stem = folder.name.removesuffix("_json")
     ours = re.compile(re.escape(stem) + r"_\d{12}_keypoints\.json").fullmatch
     foreign = sorted(path.name for path in folder.glob("*") if not ours(path.name))
     if foreign or folder.is_file():
         what = f"holds {foreign[0]}, which is not OpenPose JSON of this clip" if foreign else "is a file"
         raise PoseError(f"{folder} {what} and would be deleted; move it away", "output_dir")
-    with atomic_write(folder) as part:
-        part.mkdir()
+    with atomic_write(folder, partial) as part:
+        if partial and resume:
+            shutil.copytree(partial, part)
+        part.mkdir(exist_ok=True)
 
         def write(number: int, text: str) -> None:
             (part / f"{stem}_{number:012}_keypoints.json").write_text(text, "utf-8")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +20,6 @@ from .. import PoseError
 from .reader import QUEUE_LENGTH, ClipReader
 from .results import atomic_write
 
-TIME_BASE = Fraction(1, 60000)  # seconds; exact for all usual frame rates, and MPEG-4 part 2 allows no finer one
 MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
 ENCODER_THREADS = 4  # more take memory at 4K and gain little
 SEEK_BACK = 1.0  # seconds before the time wanted, as the sound of a time may stand before its picture
@@ -35,39 +36,32 @@ class Codec(NamedTuple):
     options: dict[str, str]
     sounds: tuple[str, ...] = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
     sound_encoder: str = "aac"
+    time_base: Fraction = Fraction(1, 120000)  # seconds; exact for all usual frame rates
 
 
 OPUS = (("opus", "vorbis"), "libopus")
 CODECS = {
     "h264": Codec(".mp4", "libx264", "yuv420p", {"preset": "ultrafast", "crf": "20"}),
-    "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}),
+    "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}, time_base=Fraction(1, 60000)),  # its finest
     "vp9": Codec(
         ".webm", "libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0"}, *OPUS
     ),
     "av1": Codec(".webm", "libsvtav1", "yuv420p", {"preset": "11", "crf": "35"}, *OPUS),
-    "mjpg": Codec(".mov", "mjpeg", "yuvj420p", {"qmin": "2", "qmax": "4"}, ("aac", "mp3", "alac", "pcm_s16le"), "aac"),
-    "gif": Codec(".gif", "gif", "pal8", {}, (), ""),
+    "mjpg": Codec(".mov", "mjpeg", "yuvj420p", {"qmin": "2", "qmax": "4"}, ("aac", "mp3", "alac", "pcm_s16le")),
+    "gif": Codec(".gif", "gif", "pal8", {}, (), "", Fraction(1, 100)),
 }
-
-
-def check_codec(codec: str) -> None:
-    """PoseError, before any work, where this FFmpeg cannot write it."""
-    try:
-        av.codec.Codec(CODECS[codec].encoder, "w")
-    except av.codec.codec.UnknownCodecError as error:
-        raise PoseError(f"This FFmpeg cannot write {codec}", "codec") from error
 
 
 @contextlib.contextmanager
 def clip_writer(
-    path: Path, fps: float, codec: str = "h264", source: ClipReader | None = None, sound: bool = True
+    path: Path, fps: float, codec: str = "h264", source: ClipReader | None = None, **options: Any
 ) -> Iterator[ClipWriter]:
-    """A ClipWriter. The clip takes its final name when complete; after Ctrl-C, what was done is NAME-partial.
+    """A ClipWriter with its options. The clip takes its final name when complete, and that of `partial` after Ctrl-C.
 
     source: the clip whose sound, form of pixels and colour tags the new one gets.
     """
-    with atomic_write(path) as part:
-        writer = ClipWriter(path, part, fps, codec, source, sound)
+    with atomic_write(path, options.get("partial")) as part:
+        writer = ClipWriter(path, part, Fraction(fps).limit_denominator(1001), CODECS[codec], source, **options)
         try:
             yield writer
         finally:
@@ -76,20 +70,29 @@ def clip_writer(
                 raise writer.error
 
 
+@dataclass
 class ClipWriter:
-    """Encodes frames in a thread of its own into `part`, which will be called `path`. notes: what went wrong."""
+    """Encodes frames in a thread of its own into `part`, which will be called `path`. notes: what went wrong.
 
-    def __init__(
-        self, path: Path, part: Path, fps: float, codec: str, source: ClipReader | None = None, sound: bool = True
-    ) -> None:
-        self.path, self.part, self.codec, self.source, self.with_sound = path, part, CODECS[codec], source, sound
-        self.fps = Fraction(fps).limit_denominator(1001)
+    resumes_at: seconds of the first frame of the clip `partial`, from which this one goes on. comment: for the clip.
+    """
+
+    path: Path
+    part: Path
+    fps: Fraction
+    codec: Codec
+    source: ClipReader | None = None
+    with_sound: bool = True
+    partial: Path | None = None
+    resumes_at: float | None = None
+    comment: str = ""
+
+    def __post_init__(self) -> None:
         self.queue: queue.Queue[tuple[np.ndarray, float] | None] = queue.Queue(QUEUE_LENGTH)
         self.clip: Any = None  # of PyAV, as is its stream
         self.error: Exception | None = None
         self.notes: list[str] = []
         self.sound: Sound | None = None
-        self.palette: Any = None
         self.first_t, self.end, self.pts = 0.0, 0.0, -1
         self.thread = threading.Thread(target=self.write_loop, daemon=True)
         self.thread.start()
@@ -130,9 +133,11 @@ class ClipWriter:
             scale = min(1, GIF_SIDE / max(picture.shape[:2]))
             picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         if self.clip is None:
-            self.first_t = t
+            self.first_t = t if self.resumes_at is None else self.resumes_at
             self.open(picture.shape[1], picture.shape[0])
-        pts = round((t - self.first_t) / self.time_base)
+            if self.partial and self.resumes_at is not None:
+                self.copy(self.partial)
+        pts = round((t - self.first_t) / self.codec.time_base)
         if self.codec.encoder == "gif" and 0 <= self.pts > pts - GIF_STEP:
             return
         self.pts, self.end = max(pts, self.pts + 1), t - self.first_t + float(1 / self.fps)
@@ -141,16 +146,36 @@ class ClipWriter:
             frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), "yuv420p")
         else:
             frame = av.VideoFrame.from_ndarray(picture, "bgr24")
-        if self.palette:
+        if self.codec.encoder == "gif":
             self.palette.push(frame)
             frame = self.palette.pull()
-        frame.pts, frame.time_base = self.pts, self.time_base
-        frame.duration = max(1, round(1 / self.fps / self.time_base))
+        frame.pts, frame.time_base = self.pts, self.codec.time_base
+        frame.duration = max(1, round(1 / self.fps / self.codec.time_base))
         self.clip.mux(self.stream.encode(frame))
+
+    def copy(self, path: Path) -> None:
+        """Copy a clip's pictures, encoded as they are; those of a GIF, which depend on each other, are encoded anew."""
+        with av.open(f"file:{path}") as clip:
+            stream: Any = clip.streams.video[0]
+            if self.codec.encoder == "gif":
+                for frame in clip.decode(stream):
+                    self.encode(frame.to_ndarray(format="bgr24"), self.first_t + (frame.time or 0))
+                return
+            bitstream = {"libx264": "h264_mp4toannexb"}.get(
+                self.codec.encoder, "null"
+            )  # as the encoder itself gives it
+            packets: Any = map(av.BitStreamFilterContext(bitstream, stream).filter, clip.demux(stream))
+            for packet in itertools.chain.from_iterable(packets):
+                t = float(packet.pts * packet.time_base)
+                self.pts = round(t / self.codec.time_base)
+                self.mux_sound(t)
+                packet.stream = self.stream
+                self.clip.mux(packet)
 
     def open(self, w: int, h: int) -> None:
         """Start the clip, without its sound where that fails."""
-        for with_sound in (True, False) if self.with_sound and self.codec.sounds else (False,):
+        wants_sound = self.with_sound and self.codec.sounds and self.source and self.source.sound_file
+        for with_sound in (True, False) if wants_sound else (False,):
             try:
                 return self.start(w, h, with_sound)
             except (av.FFmpegError, ValueError) as error:
@@ -161,30 +186,25 @@ class ClipWriter:
 
     def start(self, w: int, h: int, with_sound: bool) -> None:
         options = {"movflags": "+faststart"} if self.codec.suffix in (".mp4", ".mov") else {}
-        self.clip = av.open(str(self.part), "w", options=options)
+        self.clip = av.open(f"file:{self.part}", "w", options=options)
+        self.clip.metadata["comment"] = self.comment
         rate = min(self.fps, MAX_AV1_RATE) if self.codec.encoder == "libsvtav1" else self.fps
         self.stream = self.clip.add_stream(self.codec.encoder, rate=rate, options=dict(self.codec.options))
         self.stream.width, self.stream.height, self.stream.pix_fmt = w, h, self.codec.pix_fmt
-        context, source = self.stream.codec_context, self.source.stream if self.source else None
-        context.thread_count = ENCODER_THREADS
+        context = self.stream.codec_context
+        context.thread_count, context.time_base = ENCODER_THREADS, self.codec.time_base
         if self.codec.encoder == "gif":
-            self.time_base, self.palette = Fraction(1, 100), palette_filter(w, h)
-        elif source and self.codec.encoder != "mpeg4":
-            self.time_base = source.time_base
-        else:
-            self.time_base = TIME_BASE
-        context.time_base = self.time_base
-        if self.source:
-            context.sample_aspect_ratio = self.source.pixel_aspect
+            self.palette = palette_filter(w, h)
         if self.codec.pix_fmt == "yuv420p":
             context.color_range, context.colorspace = LIMITED, BT601
-        if source:
-            tags = source.codec_context
+        if self.source:
+            context.sample_aspect_ratio = self.source.pixel_aspect
+        if self.source and self.source.stream:
+            tags = self.source.stream.codec_context
             context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
             if tags.colorspace == UNSPECIFIED:  # read as BT.601, and players guess what they guess for the source
                 context.colorspace = UNSPECIFIED
-        self.sound = None
-        if with_sound and self.source and self.source.sound_file:
+        if self.source and with_sound:
             self.sound = Sound(self.clip, self.source.sound_file, self.codec, self.source.source.start + self.first_t)
         self.clip.start_encoding()
 

@@ -1,0 +1,223 @@
+"""Where a clip's frames come from: a file or a stream's address by PyAV, a camera by OpenCV, numbered pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from .. import PoseError
+from .photos import on_white, read_picture
+
+USUAL_FPS = 30  # for sources that do not report theirs
+MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a larger gap is such a jump
+MAX_REORDER = 32  # packets by which a frame may stand later in the file than it is shown, with a margin
+SILENT_FOR = 10  # seconds after which an address that sends nothing counts as ended
+NUMBER = re.compile(r"%(0\d+)?d")  # in the name of numbered pictures
+
+Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds since the first if known, its picture
+
+
+class Camera:
+    """A camera's frames, without end."""
+
+    count, max_gap, pixel_aspect, notes, files = 0, MAX_GAP, Fraction(1), (), ()
+
+    def __init__(self, number: str) -> None:
+        try:
+            self.capture = cv2.VideoCapture(int(number))
+        except cv2.error:  # a number that no camera can have
+            self.capture = cv2.VideoCapture()
+        if not self.capture.isOpened():
+            raise PoseError(f"Camera {number} does not answer", "video")
+        self.fps = self.capture.get(cv2.CAP_PROP_FPS)
+
+    def frames(self, first: int) -> Iterator[Frame]:
+        number, start = 0, None
+        while self.capture.grab():
+            t = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            start = t if start is None else start
+            ok, picture = self.capture.retrieve()
+            if ok:
+                yield number, t - start, functools.partial(np.asarray, picture)
+            number += 1
+
+    def close(self) -> None:
+        self.capture.release()
+
+
+class Pictures:
+    """Numbered pictures, as many as are there; one that is missing is a longer time between two frames."""
+
+    max_gap, pixel_aspect, fps = float("inf"), Fraction(1), 0
+
+    def __init__(self, name: str) -> None:
+        pattern = Path(name)
+        before, _, after = NUMBER.split(pattern.name, maxsplit=1)
+        matches = re.compile(re.escape(before) + r"(\d+)" + re.escape(after)).fullmatch
+        found = [match for path in pattern.parent.glob("*") if (match := matches(path.name))]
+        found = [match for match in found if pattern.name % int(match[1]) == match[0]]
+        paths = sorted((int(match[1]), pattern.parent / match[0]) for match in found)
+        if not paths:
+            raise PoseError(f"There is no picture {name}", "video")
+        start, end = paths[0][0], paths[-1][0]
+        self.paths = [(number - start, path) for number, path in paths]
+        self.files = [path for _, path in paths]
+        self.count = end - start + 1
+        missing = self.count - len(paths)
+        self.notes = [f"lacks {missing} of the numbers from {start} to {end}"] if missing else []
+
+    def frames(self, first: int) -> Iterator[Frame]:
+        for number, path in self.paths:
+            if number >= first:
+                yield number, number / USUAL_FPS, functools.partial(read_picture, path)
+
+    def close(self) -> None:
+        pass
+
+
+class Video:
+    """A clip's file or a stream's address, by PyAV. start: the clock, in seconds, at frame 0."""
+
+    def __init__(self, name: str) -> None:
+        self.files = [] if is_live(name) else [Path(name)]
+        self.name = name if is_live(name) else f"file:{name}"  # else a colon in a path would mean a protocol
+        self.open()
+        rate = self.stream.average_rate if self.container.duration else self.stream.guessed_rate
+        self.fps = float(rate or 0)
+        seconds = (self.container.duration or 0) / av.time_base
+        self.count = self.stream.frames or round(seconds * self.fps)
+        may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
+        self.max_gap = MAX_GAP if may_jump else float("inf")
+        self.start, self.broken, self.turned = 0.0, 0, False
+        self.matrix: list[list[float]] | None = None  # how players turn the pictures
+        self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
+
+    def open(self) -> None:
+        name, options = (
+            self.name.removeprefix("file:"),
+            {"rtsp_transport": "tcp"} if self.name.startswith("rtsp") else {},
+        )
+        try:
+            self.container: Any = av.open(self.name, "r", None, options, metadata_errors="replace", timeout=SILENT_FOR)
+        except av.FFmpegError as error:
+            raise PoseError(f"{name} cannot be opened as a clip ({error.strerror})", "video") from error
+        stream: Any = self.container.streams.best("video")
+        if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+            self.container.close()
+            raise PoseError(f"{name} has no moving pictures", "video")
+        stream.thread_type = "AUTO"
+        self.stream = stream
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        aspect = self.stream.sample_aspect_ratio or Fraction(1)
+        return 1 / aspect if self.turned else aspect
+
+    @property
+    def notes(self) -> list[str]:
+        return [f"has {self.broken} damaged frames or packets"] if self.broken else []
+
+    def frames(self, first: int) -> Iterator[Frame]:
+        target = self.seek(first) if first and not is_live(self.name) else None
+        number, frames = 0, self.decode()
+        if target is not None:
+            number, landed = first, next(frames, None)
+            if landed is None or landed.pts is None or landed.pts > target:  # behind it: go there frame by frame
+                self.reopen()
+                frames = self.decode()
+            else:
+                frames = itertools.chain([landed], frames)
+        for frame in frames:
+            if target is not None and frame.pts is not None and frame.pts < target:
+                continue
+            t = None if frame.pts is None else float(frame.pts * frame.time_base)
+            self.start = t or 0.0 if number == 0 else self.start
+            self.broken += frame.is_corrupt
+            yield number, None if t is None else t - self.start, functools.partial(self.picture, frame)
+            number += 1
+
+    def decode(self) -> Iterator[Any]:
+        with contextlib.suppress(av.FFmpegError):  # the file breaks off: ClipReader.notes says so
+            for packet in self.container.demux(self.stream):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    self.broken += 1
+                    continue
+                yield from frames
+
+    def seek(self, first: int) -> int | None:
+        """Go to the last keyframe before a frame. The time stamp of that frame; None where the file has no such."""
+        times: list[int] = []
+        keys: list[Any] = []
+        with contextlib.suppress(av.FFmpegError):
+            for packet in itertools.islice(self.container.demux(self.stream), first + MAX_REORDER):
+                if packet.size and not packet.is_discard:
+                    times.append(packet.pts)
+                    keys += [packet] if packet.is_keyframe else []
+        has_times = bool(times) and None not in times
+        if not has_times or (np.abs(np.diff(times)) * float(self.stream.time_base) > self.max_gap).any():
+            self.reopen()
+            return None
+        times.sort()
+        target = times[first] if first < len(times) else times[-1] + 1
+        self.start = float(times[0] * self.stream.time_base)
+        before = [key.pts if key.dts is None else key.dts for key in keys if key.pts <= target]
+        try:
+            self.container.seek(before[-1] if before else times[0], stream=self.stream)
+        except av.FFmpegError:  # no file to seek in, such as a GIF
+            self.reopen()
+        return target
+
+    def reopen(self) -> None:
+        self.container.close()
+        self.open()
+
+    def picture(self, frame: Any) -> np.ndarray:
+        """The frame (H, W, 3) as players show it: turned as its metadata say, what is see-through on white."""
+        has_alpha = any(component.is_alpha for component in frame.format.components)
+        picture: np.ndarray = self.reformatter.reformat(frame, format="bgra" if has_alpha else "bgr24").to_ndarray()
+        if has_alpha:
+            picture = on_white(picture[:, :, :3], picture[:, :, 3])
+        if self.matrix is None:  # asked of one frame: PyAV's answer keeps a frame in memory
+            data = frame.side_data.get("DISPLAYMATRIX")
+            matrix = np.eye(3) if data is None else np.frombuffer(data, np.int32).reshape(3, 3)
+            self.matrix = matrix[:2, :2].tolist()
+        (a, b), (c, d) = self.matrix
+        self.turned = a == d == 0
+        if self.turned:
+            picture, a, d = cv2.transpose(picture), c, b
+        flip = {(True, False): 1, (False, True): 0, (True, True): -1}.get((a < 0, d < 0))
+        return picture if flip is None else cv2.flip(picture, flip)
+
+    def close(self) -> None:
+        self.container.close()
+
+
+def is_live(name: str) -> bool:
+    """Whether a source's name is a camera's number or an address, not a path."""
+    return name.isdecimal() or "://" in name
+
+
+def is_numbered(name: str) -> bool:
+    """Whether a source's name stands for numbered pictures, such as frame_%04d.png."""
+    return not is_live(name) and len(NUMBER.findall(name)) == 1 and name.count("%") == 1 and not Path(name).exists()
+
+
+def stem_of(name: str) -> str:
+    """What results are called after: a file's name, an address's last part, or the camera."""
+    stem = Path(name.split("?")[0] if "://" in name else name).stem
+    if name.isdecimal():
+        return f"camera{name}"
+    return NUMBER.sub("", stem).strip("-_") or "frames" if is_numbered(name) else stem
