@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     from pose import PoseEstimator
     from pose.media.photos import SUFFIXES
+    from pose.media.tables import table_writer
     from pose.window import Windows
 
     paths = cli.find_files(args.inputs, SUFFIXES, "--image_file")
@@ -52,13 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(estimator.description, flush=True)
     cli.check_output(args.output_dir / f"Image{args.mode}")
     exit_code = 0
-    with contextlib.closing(Windows(not args.no_display)) as windows:
+    tables = filter(None, [args.write_table, args.write_coco_json])
+    with table_writer(tables, estimator.skeleton) as write, contextlib.closing(Windows(not args.no_display)) as windows:
         for path, stem in zip(paths, cli.distinct(path.stem for path in paths), strict=True):
             try:
-                pictures = process_photo(args, estimator, path, stem)
+                people, pictures = process_photo(args, estimator, path, stem)
             except PoseError as error:  # one bad photo does not stop a folder of them
                 exit_code = cli.report_error(error)
             else:
+                write(str(path), 0, 0, people)
                 key = "a key goes on" if path != paths[-1] else "a key ends"
                 windows.show(
                     {f"{title}, {path.name}, {key}": picture for title, picture in pictures.items()}, wait=True
@@ -66,8 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code
 
 
-def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path, stem: str) -> dict[str, np.ndarray]:
-    """From a photo's file to its results, which are written, and the pictures among them."""
+def process_photo(
+    args: argparse.Namespace, estimator: PoseEstimator, path: Path, stem: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """From a photo's file to its results, which are written: the people in it, and the pictures of them."""
     from pose import draw_keypoints, draw_skeleton
     from pose.draw import on_background
     from pose.media.photos import read_picture
@@ -89,7 +94,7 @@ def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path
     save_picture(names["skeleton"], results["Skeleton"])
     if not args.quiet:
         print(summary(path.name, people, seconds, names["skeleton"]), flush=True)
-    return results
+    return people, results
 
 
 def summary(name: str, people: np.ndarray, seconds: float, skeleton: Path) -> str:

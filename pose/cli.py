@@ -42,6 +42,7 @@ REMEDIES = {  # by PoseError.argument
     "network": "--model_folder says where else it is, and --network blazepose needs no download",
     "output_dir": "choose another --output_dir",
     "stages": "leave --stages out",
+    "table": "or let --write_table end in .csv",
     "video": "check --video_file",
 }
 
@@ -122,9 +123,17 @@ class Parser(argparse.ArgumentParser):
         output_help = "where results go"
         add("--output_dir", type=Path, metavar="DIR", default=show_path(PROJECT / "Output"), help=output_help)
         add("--write_json", action="store_true", help="also write OpenPose JSON")
+        self.add_table_options()
         add("--background", choices=list(BACKGROUNDS), default="photo", help="what the skeleton is drawn on")
         add("--quiet", action="store_true", help="print nothing but errors")
         add("--no_display", action="store_true", help="open no windows")
+
+    def add_table_options(self) -> None:
+        add = self.groups["output"].add_argument
+        table_help = "also write a table of everyone in all inputs (.csv; with pyarrow installed .parquet)"
+        add("--write_table", type=path_ending(".csv", ".parquet"), metavar="FILE", help=table_help)
+        coco_help = "also write everyone in all inputs as COCO's keypoint results (.json)"
+        add("--write_coco_json", type=path_ending(".json"), metavar="FILE", help=coco_help)
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         words = list(sys.argv[1:] if argv is None else argv)
@@ -133,6 +142,8 @@ class Parser(argparse.ArgumentParser):
             words[at : at + 2] = ["=".join(words[at : at + 2])]
         args = self.parse_args(words)
         args.inputs = [*args.inputs, *args.named_inputs] or [self.example]
+        if args.write_coco_json and args.mode != "COCO":
+            self.error("--write_coco_json takes --mode COCO")
         return args
 
     def error(self, message: str) -> NoReturn:
@@ -169,6 +180,17 @@ def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
             return int(text)
         other = "" if also is None else f"{also} or "
         raise argparse.ArgumentTypeError(f"{text!r} is not {other}a whole number from {least}")
+
+    return parse
+
+
+def path_ending(*suffixes: str) -> Callable[[str], Path]:
+    """A parser of paths that end so."""
+
+    def parse(text: str) -> Path:
+        if Path(text).suffix.lower() in suffixes:
+            return Path(text)
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(suffixes)}")
 
     return parse
 
