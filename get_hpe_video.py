@@ -69,7 +69,8 @@ def clips(names: list[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         special = is_live(name) or is_numbered(name)
-        found += [name] if special else map(str, cli.find_files([name], CLIP_SUFFIXES, "--video_file"))
+        files = [] if special else cli.find_files([name], CLIP_SUFFIXES, "--video_file")
+        found += [name] if special else [str(path) for path, _ in files]
     return list(dict.fromkeys(found))
 
 

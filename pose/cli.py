@@ -30,6 +30,8 @@ ENGINES = ["auto", "opencv", "openvino", "onnxruntime"]
 PRECISIONS = ["auto", "fp32", "bf16"]
 ACCURACIES = ["fast", "balanced", "best"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
+STDIN = "-"  # in the place of a path: a list of paths comes there
+LIST_SUFFIX = ".txt"
 MAX_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 REMEDIES = {  # by PoseError.argument
     "codec": "choose another --codec",
@@ -123,12 +125,13 @@ class Parser(argparse.ArgumentParser):
         output_help = "where results go"
         add("--output_dir", type=Path, metavar="DIR", default=show_path(PROJECT / "Output"), help=output_help)
         add("--write_json", action="store_true", help="also write OpenPose JSON")
-        self.add_table_options()
         add("--background", choices=list(BACKGROUNDS), default="photo", help="what the skeleton is drawn on")
         add("--quiet", action="store_true", help="print nothing but errors")
         add("--no_display", action="store_true", help="open no windows")
 
-    def add_table_options(self) -> None:
+    def add_many_files_options(self) -> None:
+        recursive_help = "subfolders too; results lie in the same tree below --output_dir"
+        self.groups["input"].add_argument("--recursive", action="store_true", help=recursive_help)
         add = self.groups["output"].add_argument
         table_help = "also write a table of everyone in all inputs (.csv; with pyarrow installed .parquet)"
         add("--write_table", type=path_ending(".csv", ".parquet"), metavar="FILE", help=table_help)
@@ -142,8 +145,6 @@ class Parser(argparse.ArgumentParser):
             words[at : at + 2] = ["=".join(words[at : at + 2])]
         args = self.parse_args(words)
         args.inputs = [*args.inputs, *args.named_inputs] or [self.example]
-        if args.write_coco_json and args.mode != "COCO":
-            self.error("--write_coco_json takes --mode COCO")
         return args
 
     def error(self, message: str) -> NoReturn:
@@ -307,40 +308,85 @@ def report_os_error(error: OSError) -> int:
     )
 
 
-def find_files(names: Iterable[str], suffixes: tuple[str, ...], option: str) -> list[Path]:
-    """The files that paths, folders and patterns name, in order, each once; PoseError where one names none."""
-    files: dict[Path, Path] = {}  # by where they really lie, so that each comes once
+def find_files(
+    names: Sequence[str], suffixes: tuple[str, ...], option: str, recursive: bool = False, output: Path = Path()
+) -> Iterator[tuple[Path, str]]:
+    """The files that paths, folders, patterns and lists of paths name, in order, each once; and their results' names.
+
+    PoseError, before the first, where a name stands for none. recursive: subfolders too, but not the output folder.
+    """
     for name in names:
         if not name:
             raise PoseError(f"An empty name is no path; check {option}")
-        path = Path(name)
+        if Path(name).is_dir() and not any(expand(name, suffixes, recursive, output)):
+            raise PoseError(f"The folder {Path(name)} holds none of {', '.join(suffixes)}; check {option}")
+        if name != STDIN and not Path(name).exists() and not glob.glob(name):
+            raise PoseError(f"{Path(name)} is not there; check {option}")
+    return each_once(file for name in names for file in expand(name, suffixes, recursive, output))
+
+
+def each_once(files: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, str]]:
+    """Files with distinct names for their results. Of those before only hashes are kept, as there may be millions."""
+    seen: set[int] = set()
+    names = ResultNames()
+    for path, below in files:
+        identity = hash(os.path.realpath(path))
+        if identity not in seen:
+            seen.add(identity)
+            yield path, names.take(str(below.parent / below.stem))
+
+
+def expand(name: str, suffixes: tuple[str, ...], recursive: bool, output: Path) -> Iterator[tuple[Path, Path]]:
+    """A word's files, each with its path below the folder of results: recursive mirrors the tree, else it is flat."""
+    is_list = name == STDIN or (name.lower().endswith(LIST_SUFFIX) and Path(name).is_file())
+    for word in read_lines(name) if is_list else [name]:
+        path = Path(word)
         if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
-            if not found:
-                raise PoseError(f"The folder {path} holds none of {', '.join(suffixes)}; check {option}")
-        elif path.exists():
-            found = [path]
+            for file in walk(path, suffixes, recursive, output):
+                yield file, file.relative_to(path)
         else:
-            found = sorted(Path(match) for match in glob.glob(name))
-            if not found:
-                raise PoseError(f"{path} is not there; check {option}")
-        for file in found:
-            files.setdefault(file.resolve(), file)
-    return list(files.values())
+            matches = [] if is_list or path.exists() else sorted(map(Path, glob.glob(word)))
+            for file in matches or [path]:  # a list's file that is not there is an error when its turn comes
+                parts = [part for part in file.parts if part not in (file.anchor, "..")]
+                yield file, Path(*parts) if recursive else Path(file.name)
+
+
+def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path) -> Iterator[Path]:
+    """A folder's files, sorted, then those of its subfolders. A subfolder that cannot be read comes as a file."""
+    unreadable: list[str] = []
+    for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(error.filename)):
+        paths = (Path(parent, name) for name in sorted(files))
+        yield from (path for path in paths if path.suffix.lower() in suffixes and path.is_file())
+        inner = (name for name in sorted(folders) if Path(parent, name).resolve() != output.resolve())
+        folders[:] = inner if recursive else ()
+    yield from map(Path, unreadable)
+
+
+def read_lines(name: str) -> Iterator[str]:
+    """The paths in a list, one a line, of a file or of standard input; they may hold any bytes but line ends."""
+    with open(sys.stdin.fileno() if name == STDIN else name, "rb", closefd=name != STDIN) as lines:
+        yield from filter(None, (os.fsdecode(line.rstrip(b"\r\n")) for line in lines))
+
+
+class ResultNames:
+    """Names for results, by inputs' names: those that are too long are cut, and the second of a name is NAME-2."""
+
+    def __init__(self) -> None:
+        self.taken: set[int] = set()  # hashes
+
+    def take(self, stem: str) -> str:
+        folder, last = os.path.split(stem)
+        name = os.fsencode(last)
+        if len(name) > MAX_STEM:
+            stem = os.path.join(folder, f"{name[:MAX_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}")
+        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+        free = next(one for one in numbered if hash(one.casefold()) not in self.taken)  # some file systems fold case
+        self.taken.add(hash(free.casefold()))
+        return free
 
 
 def distinct(stems: Iterable[str]) -> list[str]:
-    """Names for results, by inputs' names: those that are too long are cut, and the second of a name is NAME-2."""
-    result: list[str] = []
-    taken: set[str] = set()
-    for stem in stems:
-        name = os.fsencode(stem)
-        if len(name) > MAX_STEM:
-            stem = f"{name[:MAX_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}"
-        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
-        result.append(next(one for one in numbered if one.casefold() not in taken))  # some file systems fold case
-        taken.add(result[-1].casefold())
-    return result
+    return list(map(ResultNames().take, stems))
 
 
 def check_output(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """Rules that hold for any input: geometry there and back, moved and mirrored maps, any time step, any name."""
 
 import argparse
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -165,4 +164,4 @@ def test_each_file_once_in_the_order_named(tmp_path_factory, names):
     for name in "abc":
         (folder / name).touch()
     found = cli.find_files([str(folder / name) for name in names], (".png",), "--image_file")
-    assert found == [Path(folder / name) for name in dict.fromkeys(names)]
+    assert list(found) == [(folder / name, name) for name in dict.fromkeys(names)]
