@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pose import PoseError, cli
+from pose import PoseError, cli, inputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +26,17 @@ EXAMPLES = """\
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = cli.Parser(__doc__ or "", EXAMPLES)
     example = cli.PROJECT / "Input" / "example_image1.png"
-    parser.add_inputs("--image_file", "PHOTO", example, "picture files, folders or patterns")
-    return parser.parse(argv)
+    parser.add_inputs(
+        "--image_file",
+        "PHOTO",
+        example,
+        "picture files, folders, patterns, a .txt list of them, or -: a list on standard input",
+    )
+    parser.add_many_files_options()
+    args = parser.parse(argv)
+    if args.write_coco_json and args.mode != "COCO":
+        parser.error("--write_coco_json takes --mode COCO")
+    return args
 
 
 def outputs(args: argparse.Namespace, stem: str) -> dict[str, Path]:
@@ -44,30 +53,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     from pose import PoseEstimator
     from pose.media.photos import SUFFIXES
+    from pose.media.tables import table_writer
     from pose.window import Windows
 
-    paths = cli.find_files(args.inputs, SUFFIXES, "--image_file")
+    results = args.output_dir / f"Image{args.mode}"
+    photos = inputs.find_files(args.inputs, SUFFIXES, "--image_file", args.recursive, results)
     estimator = PoseEstimator(**cli.estimator_options(args))
     if not args.quiet:
         print(estimator.description, flush=True)
-    cli.check_output(args.output_dir / f"Image{args.mode}")
+    cli.check_output(results)
     exit_code = 0
-    with contextlib.closing(Windows(not args.no_display)) as windows:
-        for path, stem in zip(paths, cli.distinct(path.stem for path in paths), strict=True):
+    tables = filter(None, [args.write_table, args.write_coco_json])
+    with table_writer(tables, estimator.skeleton) as write, contextlib.closing(Windows(not args.no_display)) as windows:
+        for path, stem in photos:
             try:
-                pictures = process_photo(args, estimator, path, stem)
+                people, pictures = process_photo(args, estimator, path, stem)
             except PoseError as error:  # one bad photo does not stop a folder of them
                 exit_code = cli.report_error(error)
             else:
-                key = "a key goes on" if path != paths[-1] else "a key ends"
+                write(str(path), 0, 0, people)
                 windows.show(
-                    {f"{title}, {path.name}, {key}": picture for title, picture in pictures.items()}, wait=True
+                    {f"{title}, {path.name}, a key goes on": picture for title, picture in pictures.items()}, wait=True
                 )
     return exit_code
 
 
-def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path, stem: str) -> dict[str, np.ndarray]:
-    """From a photo's file to its results, which are written, and the pictures among them."""
+def process_photo(
+    args: argparse.Namespace, estimator: PoseEstimator, path: Path, stem: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """From a photo's file to its results, which are written: the people in it, and the pictures of them."""
     from pose import draw_keypoints, draw_skeleton
     from pose.draw import on_background
     from pose.media.photos import read_picture
@@ -91,7 +105,7 @@ def process_photo(args: argparse.Namespace, estimator: PoseEstimator, path: Path
     save_picture(names["skeleton"], results["Skeleton"])
     if not args.quiet:
         print(summary(path.name, people, seconds, names["skeleton"]), flush=True)
-    return results
+    return people, results
 
 
 def summary(name: str, people: np.ndarray, seconds: float, skeleton: Path) -> str:

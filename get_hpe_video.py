@@ -8,7 +8,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 
-from pose import PoseError, cli
+from pose import PoseError, cli, inputs
 
 CLIP_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif", ".3gp", ".ts")
 CODECS = ["h264", "mp4v", "vp9", "av1", "mjpg", "gif"]
@@ -55,7 +55,8 @@ def clips(names: list[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         special = is_live(name) or is_numbered(name)
-        found += [name] if special else map(str, cli.find_files([name], CLIP_SUFFIXES, "--video_file"))
+        files = [] if special else inputs.find_files([name], CLIP_SUFFIXES, "--video_file")
+        found += [name] if special else [str(path) for path, _ in files]
     return list(dict.fromkeys(found))
 
 
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.check_output(args.output_dir / f"Video{args.mode}")
     exit_code, rest = 0, list(names)
     with contextlib.closing(Windows(not args.no_display)) as windows:
-        for name, stem in zip(names, cli.distinct(map(stem_of, names)), strict=True):
+        for name, stem in zip(names, inputs.distinct(map(stem_of, names)), strict=True):
             try:
                 job = ClipJob(args, estimator, name, stem)
                 with cli.signals.deferred(job.source.stop):

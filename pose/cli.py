@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import glob
-import itertools
 import os
 import signal
 import sys
 import tempfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,7 +30,6 @@ PRECISIONS = ["auto", "fp32", "bf16"]
 ACCURACIES = ["fast", "balanced", "best"]
 STYLES = ["modern", "openpose", "classic"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
-MAX_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 REMEDIES = {  # by PoseError.argument
     "codec": "choose another --codec",
     "device": "use --device cpu",
@@ -47,6 +43,7 @@ REMEDIES = {  # by PoseError.argument
     "output_dir": "choose another --output_dir",
     "resume": "give the same options again, or leave --resume out to start anew",
     "stages": "leave --stages out",
+    "table": "or let --write_table end in .csv",
     "video": "check --video_file",
 }
 
@@ -132,6 +129,15 @@ class Parser(argparse.ArgumentParser):
         add("--quiet", action="store_true", help="print nothing but errors")
         add("--no_display", action="store_true", help="open no windows")
 
+    def add_many_files_options(self) -> None:
+        recursive_help = "subfolders too; results lie in the same tree below --output_dir"
+        self.groups["input"].add_argument("--recursive", action="store_true", help=recursive_help)
+        add = self.groups["output"].add_argument
+        table_help = "also write a table of everyone in all inputs (.csv; with pyarrow installed .parquet)"
+        add("--write_table", type=path_ending(".csv", ".parquet"), metavar="FILE", help=table_help)
+        coco_help = "also write everyone in all inputs as COCO's keypoint results (.json)"
+        add("--write_coco_json", type=path_ending(".json"), metavar="FILE", help=coco_help)
+
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         words = list(sys.argv[1:] if argv is None else argv)
         if "--net_resolution" in words[:-1]:  # argparse would take -1x256 for an option of its own
@@ -166,6 +172,17 @@ def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
             return int(text)
         other = "" if also is None else f"{also} or "
         raise argparse.ArgumentTypeError(f"{text!r} is not {other}a whole number from {least}")
+
+    return parse
+
+
+def path_ending(*suffixes: str) -> Callable[[str], Path]:
+    """A parser of paths that end so."""
+
+    def parse(text: str) -> Path:
+        if Path(text).suffix.lower() in suffixes:
+            return Path(text)
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(suffixes)}")
 
     return parse
 
@@ -282,42 +299,6 @@ def report_os_error(error: OSError) -> int:
     return report_error(
         f"{error.filename or 'The output'}: {error.strerror or error}; check the path and its permissions"
     )
-
-
-def find_files(names: Iterable[str], suffixes: tuple[str, ...], option: str) -> list[Path]:
-    """The files that paths, folders and patterns name, in order, each once; PoseError where one names none."""
-    files: dict[Path, Path] = {}  # by where they really lie, so that each comes once
-    for name in names:
-        if not name:
-            raise PoseError(f"An empty name is no path; check {option}")
-        path = Path(name)
-        if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
-            if not found:
-                raise PoseError(f"The folder {path} holds none of {', '.join(suffixes)}; check {option}")
-        elif path.exists():
-            found = [path]
-        else:
-            found = sorted(Path(match) for match in glob.glob(name))
-            if not found:
-                raise PoseError(f"{path} is not there; check {option}")
-        for file in found:
-            files.setdefault(file.resolve(), file)
-    return list(files.values())
-
-
-def distinct(stems: Iterable[str]) -> list[str]:
-    """Names for results, by inputs' names: those that are too long are cut, and the second of a name is NAME-2."""
-    result: list[str] = []
-    taken: set[str] = set()
-    for stem in stems:
-        name = os.fsencode(stem)
-        if len(name) > MAX_STEM:
-            stem = f"{name[:MAX_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}"
-        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
-        result.append(next(one for one in numbered if one.casefold() not in taken))  # some file systems fold case
-        taken.add(result[-1].casefold())
-    return result
 
 
 def check_output(folder: Path) -> None:

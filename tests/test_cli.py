@@ -170,36 +170,9 @@ def test_a_second_ctrl_c_does_not_disturb_the_tidying_up():
     assert done == ["tidy"]
 
 
-def test_files_folders_and_patterns(tmp_path, monkeypatch):
-    for name in ("b.png", "a.JPG", "notes.txt", "c[1].png"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
-    monkeypatch.chdir(tmp_path)
-
-    def find(*names):
-        return [str(path) for path in cli.find_files(names, (".png", ".jpg"), "--image_file")]
-
-    assert find(".") == ["a.JPG", "b.png", "c[1].png"]
-    assert find("notes.txt") == ["notes.txt"]
-    assert find("[bc]*.png") == ["b.png", "c[1].png"]
-    assert find("c[1].png") == ["c[1].png"]
-    assert find("b.png", ".", "b.png", str(tmp_path / "b.png")) == ["b.png", "a.JPG", "c[1].png"]
-    for name, says in (("", "empty name"), ("*.gif", "is not there"), ("folder.png", "holds none of")):
-        with pytest.raises(PoseError, match=f"{says}.*--image_file"):
-            find(name)
-
-
 def test_output_that_cannot_be_written_is_found_before_work(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(PoseError, match="Cannot write"):
         cli.check_output(tmp_path / "file" / "ImageCOCO")
     cli.check_output(tmp_path / "new" / "ImageCOCO")
     assert list((tmp_path / "new" / "ImageCOCO").iterdir()) == []
-
-
-def test_results_have_distinct_names_that_fit():
-    assert cli.distinct(["a", "b", "A", "a", "a-2"]) == ["a", "b", "A-2", "a-3", "a-2-2"]
-    long = cli.distinct(["ü" * 127, "ü" * 126 + "u", "x" * 254])
-    assert len(set(long)) == 3
-    assert all(len(name.encode()) < 200 for name in long)
-    assert cli.distinct(["ü" * 127]) == long[:1]  # the same in every run

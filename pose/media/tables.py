@@ -1,0 +1,130 @@
+"""Everyone in many photos and clips in one file, written person by person: a table (CSV, Parquet) or COCO's JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import PoseError
+from ..skeletons import Skeleton
+from .results import add_to_stem, atomic_write, rounded
+
+ROW_GROUP = 10_000  # rows of a Parquet file that are kept in memory
+COCO_KEYPOINTS = (
+    *("Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist"),
+    *("LHip", "RHip", "LKnee", "RKnee", "LAnkle", "RAnkle"),
+)
+COCO_NAME = re.compile(r"(?:.*_)?(\d{12})").fullmatch  # as COCO's pictures are called
+
+AddPerson = Callable[[str, int, float, int, np.ndarray], Any]  # file, frame number, seconds, identity, pose (K, 3)
+
+
+@contextlib.contextmanager
+def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable[..., None]]:
+    """A function of (file, frame number, seconds, people (N, K, 3), ids=None) that fills files, complete or not at all.
+
+    .csv and .parquet: a row for each person and frame; .json: COCO's keypoint results.
+    """
+    with contextlib.ExitStack() as stack:
+        parts = {path: stack.enter_context(atomic_write(path, add_to_stem(path, "-partial"))) for path in paths}
+        writers = [stack.enter_context(FORMATS[path.suffix.lower()](part, skeleton)) for path, part in parts.items()]
+
+        def write(file: str, frame: int, t: float, people: np.ndarray, ids: list[int] | None = None) -> None:
+            file = os.fsencode(file).decode("utf-8", "replace")  # names need not be UTF-8
+            for number, pose in enumerate(people):
+                for add_person in writers:
+                    add_person(file, frame, t, ids[number] if ids else -1, pose)
+
+        yield write
+
+
+def table_columns(skeleton: Skeleton) -> list[str]:
+    keypoints = [f"{name}_{value}" for name in skeleton.keypoints for value in ("x", "y", "score")]
+    return ["file", "frame", "seconds", "id", *keypoints, "box_x", "box_y", "box_w", "box_h"]
+
+
+def table_row(file: str, frame: int, t: float, identity: int, pose: np.ndarray) -> list:
+    """A keypoint that was not found has score 0 and no x and y; the box is that of the others. No identity is -1."""
+    row: list[Any] = [file, frame, rounded(t), identity]
+    for x, y, score in pose.tolist():
+        row += [rounded(x), rounded(y), rounded(score)] if score else [None, None, 0]
+    xy = pose[pose[:, 2] > 0, :2]
+    return row + [rounded(value) for value in np.ravel([xy.min(axis=0), np.ptp(xy, axis=0)]).tolist()]
+
+
+@contextlib.contextmanager
+def open_csv(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table_columns(skeleton))
+        yield lambda *person: writer.writerow(table_row(*person))
+
+
+@contextlib.contextmanager
+def open_parquet(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
+    try:
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetWriter
+    except ImportError as error:
+        raise PoseError("Parquet takes the package pyarrow (pip install pyarrow)", "table") from error
+    columns = table_columns(skeleton)
+    rows: list[dict[str, Any]] = []
+    kinds = {"file": pa.string(), "frame": pa.int64(), "id": pa.int64()}
+    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
+
+    def write_rows() -> None:
+        writer.write_table(pa.Table.from_pylist(rows, schema))
+        rows.clear()
+
+    def add_person(*person: Any) -> None:
+        rows.append(dict(zip(columns, table_row(*person), strict=True)))
+        if len(rows) == ROW_GROUP:
+            write_rows()
+
+    with ParquetWriter(path, schema) as writer, contextlib.ExitStack() as stack:
+        stack.callback(write_rows)
+        yield add_person
+
+
+@contextlib.contextmanager
+def open_coco_json(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
+    """17 keypoints in COCO's order, one that was not found is 0, 0, 0; the person's score is the mean of all 17."""
+    order = [skeleton.keypoints.index(name) for name in COCO_KEYPOINTS]
+    with open(path, "w", encoding="utf-8") as file, contextlib.ExitStack() as stack:
+        separator = "[\n"
+
+        def add_person(name: str, frame: int, t: float, identity: int, pose: np.ndarray) -> None:
+            nonlocal separator
+            result = {
+                "image_id": image_id(name, frame),
+                "category_id": 1,  # person
+                "keypoints": [rounded(value) for value in pose[order].ravel().tolist()],
+                "score": rounded(pose[order, 2].mean().item()),
+                "file_name": name,
+                "frame": frame,
+            }
+            file.write(separator + json.dumps(result, separators=(",", ":")))
+            separator = ",\n"
+
+        stack.callback(lambda: file.write("[]\n" if separator == "[\n" else "\n]\n"))
+        yield add_person
+
+
+def image_id(name: str, frame: int) -> int:
+    """The number in the name of a picture that is called as COCO's are, else one made from file and frame."""
+    coco_name = COCO_NAME(Path(name).stem)
+    if coco_name and frame == 0:
+        return int(coco_name[1])
+    return int(hashlib.sha256(f"{name}:{frame}".encode()).hexdigest()[:12], 16)  # 48 bits fit a float, too
+
+
+FORMATS = {".csv": open_csv, ".parquet": open_parquet, ".json": open_coco_json}

@@ -1,0 +1,105 @@
+"""Which files are found, and what their results are called."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from pose import PoseError, inputs
+
+
+@pytest.fixture
+def find(tmp_path, monkeypatch):
+    """What inputs.find_files finds in a tree of files: paths and the names of results."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.png", "a.JPG", "notes.md", "c[1].png", "x/y/a.png", "x/b.png", "x/b.jpg", "out/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def find(*names, recursive=False):
+        found = inputs.find_files(names, (".png", ".jpg"), "--image_file", recursive, Path("out"))
+        return [(str(path), stem) for path, stem in found]
+
+    return find
+
+
+def test_files_folders_and_patterns(find):
+    assert find(".") == [("a.JPG", "a"), ("b.png", "b"), ("c[1].png", "c[1]")]
+    assert find("notes.md") == [("notes.md", "notes")]
+    assert find("*.png") == [("b.png", "b"), ("c[1].png", "c[1]")]
+    assert find("c[1].png") == [("c[1].png", "c[1]")]
+    assert find("b.png", ".", "b.png", "x/b.png") == [
+        ("b.png", "b"),
+        ("a.JPG", "a"),
+        ("c[1].png", "c[1]"),
+        ("x/b.png", "b-2"),
+    ]
+    for name, says in (("", "empty name"), ("*.gif", "is not there"), ("x/empty", "holds none of")):
+        Path("x/empty").mkdir(exist_ok=True)
+        with pytest.raises(PoseError, match=f"{says}.*--image_file"):
+            find(name)
+
+
+def test_a_tree_is_mirrored_but_for_the_results_in_it(find):
+    assert find(".", recursive=True) == [
+        ("a.JPG", "a"),
+        ("b.png", "b"),
+        ("c[1].png", "c[1]"),
+        ("x/b.jpg", "x/b"),
+        ("x/b.png", "x/b-2"),
+        ("x/y/a.png", "x/y/a"),
+    ]
+    assert find("x", "x/y/a.png", recursive=True) == [("x/b.jpg", "b"), ("x/b.png", "b-2"), ("x/y/a.png", "y/a")]
+    assert find("../" + Path.cwd().name + "/x/y/a.png", recursive=True)[0][1] == f"{Path.cwd().name}/x/y/a"
+    assert find(str(Path("x/b.png").resolve()), recursive=True)[0][1] == str(Path("x/b").resolve())[1:]
+    assert find("out", recursive=True) == [("out/a.png", "a")]
+
+
+def test_lists(find, monkeypatch):
+    Path("list.txt").write_bytes(b"x/y/a.png\r\n\nx\nnone.png\nb*.png\nlist.txt")
+    expected = [("x/y/a.png", "a"), ("x/b.jpg", "b"), ("x/b.png", "b-2")]
+    missing = [("none.png", "none"), ("b*.png", "b*"), ("list.txt", "list")]
+    assert find("list.txt") == expected + missing
+    assert find("list.txt", recursive=True)[0] == ("x/y/a.png", "x/y/a")
+    with open("list.txt") as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert find("-") == expected + missing
+
+
+def test_nothing_but_the_next_file_is_looked_for(find, monkeypatch):
+    monkeypatch.setattr(inputs, "read_lines", lambda _: (f"{n}.png" for n in itertools.count()))
+    files = inputs.find_files(["-"], (".png",), "--image_file")
+    assert [next(files)[1] for _ in range(3)] == ["0", "1", "2"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX permissions")
+def test_a_subfolder_that_cannot_be_read_is_not_passed_over(find, monkeypatch):
+    listed = os.scandir
+    denied = PermissionError(13, "Permission denied", "./x/y")
+    monkeypatch.setattr(os, "scandir", lambda path: listed(path) if str(path) != "./x/y" else raise_(denied))
+    assert find(".", recursive=True)[-1] == ("x/y", "x/y")
+
+
+def raise_(error):
+    raise error
+
+
+def test_one_file_under_two_names_comes_once_and_a_folder_is_no_picture(tmp_path, monkeypatch):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = inputs.find_files(["a.png", str(tmp_path / "a.png"), "."], (".png",), "--image_file")
+    assert list(found) == [(Path("a.png"), "a")]
+
+
+def test_results_have_distinct_names_that_fit():
+    assert inputs.distinct(["a", "b", "A", "a", "a-2"]) == ["a", "b", "A-2", "a-3", "a-2-2"]
+    long = inputs.distinct(["ü" * 127, "ü" * 126 + "u", "x" * 254])
+    assert len(set(long)) == 3
+    assert all(len(name.encode()) < 200 for name in long)
+    assert inputs.distinct(["ü" * 127]) == long[:1]  # the same in every run
+
+
+def test_results_in_folders_have_distinct_names():
+    assert inputs.distinct(["x/a", "y/a", "X/a", "x/" + "b" * 300])[:3] == ["x/a", "y/a", "X/a-2"]
