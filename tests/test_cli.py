@@ -73,7 +73,6 @@ def test_how_options_may_be_written(parser, words, name, value):
         ("--mode BODY_25", "COCO"),
         ("--device tpu", "gpu"),
         ("--network vgg", "auto, openpose, blazepose"),
-        ("--network MobileNet", "use --network blazepose"),
         ("--net_resolution 368", "such as 368x368"),
         ("--net_resolution axb", "such as 368x368"),
         ("--net_resolution=-1x-1", "one may be -1"),

@@ -23,6 +23,7 @@ from pose import cli
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
+EXAMPLE = PROJECT / "Input" / "example_image1.png"
 
 
 @pytest.fixture
@@ -60,33 +61,29 @@ def test_help(run, script):
     done = run(script, "--help")
     assert done.returncode == 0
     assert done.stderr == ""
-    options = (
-        "--mode --device --engine --precision --network --net_resolution --model_folder --stages --accuracy "
-        "--number_people_max --threshold"
-    )
-    for option in [*options.split(), "--output_dir", "--write_json", "--background", "--no_display"]:
-        assert option in done.stdout
-    assert "COCO" in done.stdout
+    options = """--mode --device --engine --precision --network --net_resolution --model_folder --stages --accuracy
+        --number_people_max --threshold --output_dir --write_json --background --no_display"""
+    for word in [*options.split(), "COCO"]:
+        assert word in done.stdout
 
 
 def test_a_photo_gives_two_pictures(run, tmp_path):
-    (tmp_path / "my photo ü.v2.png").write_bytes((PROJECT / "Input" / "example_image1.png").read_bytes())
-    done = run(IMAGE, "--image_file", "my photo ü.v2.png")
+    shutil.copy(EXAMPLE, tmp_path / "my photo ü.v2.png")
+    done = run(IMAGE, "my photo ü.v2.png", PYTHONIOENCODING="ascii")  # a console that cannot print the name
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 person" in done.stdout
+    assert "my photo \\xfc.v2.png: 1 person, 18 keypoints" in done.stdout
     assert results(tmp_path) == [
         "Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg",
         "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg",
     ]
-    source = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+    source, (person,) = cv2.imread(str(EXAMPLE)), ground_truth.load("walker")[0]
+    found = person[person[:, 2] > 0, :2]
     for name in results(tmp_path):
         drawn = cv2.imdecode(np.fromfile(tmp_path / name, np.uint8), cv2.IMREAD_COLOR)
         assert drawn.shape == source.shape
-        changed = np.argwhere(np.abs(drawn.astype(int) - source).max(axis=2) > 90)
-        (person,) = ground_truth.load("walker")[0]
-        found = person[person[:, 2] > 0, :2]
-        assert np.abs(changed.min(axis=0)[::-1] - found.min(axis=0)).max() < 50  # the skeleton lies on her,
-        assert np.abs(changed.max(axis=0)[::-1] - found.max(axis=0)).max() < 50  # a number beside the last ankle
+        changed = np.argwhere(np.abs(drawn.astype(int) - source).max(axis=2) > 90)[:, ::-1]
+        assert np.abs(changed.min(axis=0) - found.min(axis=0)).max() < 50  # the skeleton lies on her,
+        assert np.abs(changed.max(axis=0) - found.max(axis=0)).max() < 50  # a number beside the last ankle
 
 
 def test_the_examples_against_labels(run, tmp_path):
@@ -98,37 +95,9 @@ def test_the_examples_against_labels(run, tmp_path):
         assert len(found) == len(people)
         for person in people:
             assert ground_truth.errors(found, person).max() < 0.045
-    (astronaut,) = poses(folder / "example_image3_keypoints.json")
-    face = [0, 14, 15, 16, 17]
-    (label,) = ground_truth.load("astronaut")[0]
-    assert np.abs(astronaut[face, :2] - label[face, :2]).max() < 15
-
-
-@pytest.mark.parametrize(("degrees", "farthest"), [(45, 0.045), (90, 0.13), (180, 0.045), (270, 0.07)])
-def test_someone_who_lies_or_stands_on_their_head(run, tmp_path, degrees, farthest):
-    """At 90 degrees one of the 11 keypoints is a tenth of her size off."""
-    picture, (person,) = cv2.imread(str(PROJECT / "Input" / "example_image1.png")), ground_truth.load("walker")[0]
-    turned, turn = turned_clockwise(picture, degrees)
-    cv2.imwrite(str(tmp_path / "turned.png"), turned)
-    done = run(IMAGE, "--network", "blazepose", "--write_json", "--image_file", "turned.png")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "1 person" in done.stdout
-    found = poses(tmp_path / "Output" / "ImageCOCO" / "turned_keypoints.json")
-    assert len(found) == 1
-    person[:, :2] = person[:, :2] @ turn[:, :2].T + turn[:, 2]
-    off = ground_truth.errors(found, person)
-    assert np.median(off) < 0.03
-    assert np.sort(off)[-2] < 0.07
-    assert off.max() < farthest
-
-
-def turned_clockwise(picture, degrees):
-    """The picture turned, in a frame that holds all of it, and the (2, 3) matrix that takes points there."""
-    h, w = picture.shape[:2]
-    turn = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), -degrees, 1)
-    size_wh = np.rint(np.abs(turn[:, :2]) @ (w, h)).astype(int)
-    turn[:, 2] += (size_wh - (w, h)) / 2
-    return cv2.warpAffine(picture, turn, size_wh.tolist(), borderMode=cv2.BORDER_REPLICATE), turn
+    (astronaut,), (label,) = poses(folder / "example_image3_keypoints.json"), ground_truth.load("astronaut")[0]
+    face = [0, 14, 15, 16, 17]  # the rest is under a space suit
+    assert (ground_truth.distances(astronaut, label)[face] < 0.045).all()
 
 
 def test_the_example_clip_against_labels(run, tmp_path):
@@ -160,13 +129,6 @@ def test_the_example_clip_against_labels(run, tmp_path):
         assert changed[:25, :200].sum() > 50  # frame number and seconds
 
 
-def test_a_console_that_cannot_print_a_name(run, tmp_path):
-    (tmp_path / "ü.png").write_bytes((PROJECT / "Input" / "example_image1.png").read_bytes())
-    done = run(IMAGE, "--image_file", "ü.png", PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\\xfc.png: 1 person" in done.stdout
-
-
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 @pytest.mark.parametrize(("script", "folder"), [(IMAGE, "ImageCOCO"), (VIDEO, "VideoCOCO")])
 def test_with_stderr_closed(tmp_path, script, folder):
@@ -184,41 +146,16 @@ def test_nobody_is_no_error(run, tmp_path):
     assert poses(tmp_path / "Output" / "ImageCOCO" / "plain_keypoints.json").shape[0] == 0
 
 
-def test_pictures_of_things_animals_and_plants_show_nobody(run, tmp_path):
-    photos = sorted(ground_truth.DATA.glob("nobody_*"))
-    assert len(photos) == 4
-    done = run(IMAGE, "--network", "blazepose", "--write_json", "--image_file", *photos)
-    assert (done.returncode, done.stderr) == (0, "")
-    for photo in photos:
-        assert f"{photo.name}: 0 people, 0 keypoints" in done.stdout
-        assert len(poses(tmp_path / "Output" / "ImageCOCO" / f"{photo.stem}_keypoints.json")) == 0
-
-
-def test_what_stands_beside_a_person_is_nobody(run, tmp_path):
-    people = {"grace_hopper": ground_truth.load("grace_hopper")[0], "balance_400": ground_truth.load("balance")[400]}
-    photos = [ground_truth.DATA / f"{name}.jpg" for name in people]
-    done = run(IMAGE, "--network", "blazepose", "--write_json", "--image_file", *photos)
-    assert (done.returncode, done.stderr) == (0, "")
-    for name, (person,) in people.items():
-        assert f"{name}.jpg: 1 person" in done.stdout
-        found = poses(tmp_path / "Output" / "ImageCOCO" / f"{name}_keypoints.json")
-        assert (ground_truth.errors(found, person) < 0.1).all()
-
-
 @pytest.mark.parametrize(
     ("script", "options", "says"),
     [
         (IMAGE, "", "mobilenet_thin and BlazePose (OpenPose COCO's weights are not here; Apache-2.0)"),
-        (IMAGE, "--mode MPI", "mobilenet_thin and BlazePose (OpenPose MPI's weights are not here; Apache-2.0; MPI key"),
-        (IMAGE, "--network blazepose", "mobilenet_thin and BlazePose (as asked; Apache-2.0)"),
-        (VIDEO, "", "mobilenet_thin and BlazePose (OpenPose COCO's weights are not here; Apache-2.0)"),
-        (VIDEO, "--network blazepose", "mobilenet_thin and BlazePose (as asked; Apache-2.0)"),
+        (VIDEO, "--frame_last 1", "mobilenet_thin and BlazePose (OpenPose COCO's weights are not here; Apache-2.0)"),
+        (VIDEO, "--frame_last 1 --network blazepose", "mobilenet_thin and BlazePose (as asked; Apache-2.0)"),
     ],
 )
-def test_the_first_line_says_which_networks_and_why(run, tmp_path, script, options, says):
-    cv2.imwrite(str(tmp_path / "plain.png"), np.full((40, 60, 3), 90, np.uint8))
-    named = ["--image_file", "plain.png"] if script == IMAGE else ["--video_file", make_clip(tmp_path / "clip.mp4")]
-    done = run(script, *options.split(), "--model_folder", ".", *named)
+def test_the_first_line_says_which_networks_and_why(run, script, options, says):
+    done = run(script, *options.split(), "--model_folder", ".")
     assert (done.returncode, done.stderr) == (0, "")
     first = done.stdout.splitlines()[0]
     assert first.startswith(says)
@@ -273,8 +210,8 @@ def test_mpi_of_a_clip_on_a_fresh_clone(run, tmp_path):
 
 def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
     (tmp_path / "a.jpg").write_text("Dear diary")
-    cv2.imwrite(str(tmp_path / "b.jpg"), np.full((200, 300, 3), 90, np.uint8))
-    done = run(IMAGE, "--image_file", "a.jpg", "b.jpg")
+    shutil.copy(EXAMPLE, tmp_path / "b.png")
+    done = run(IMAGE, "--image_file", "a.jpg", "b.png")
     assert done.returncode == 1
     assert done.stderr.startswith("Error: a.jpg is not a picture")
     assert done.stderr.count("\n") == 1
@@ -308,14 +245,9 @@ def make_mistakes(folder):
     ("script", "options", "code", "says"),
     [
         (IMAGE, "--mode BODY_25", 2, "BODY_25"),
-        (IMAGE, "--device tpu", 2, "tpu"),
-        (IMAGE, "--threshold 2", 2, "0 to 1"),
         (IMAGE, "--image_file none.jpg", 1, "none.jpg is not there"),
-        (IMAGE, "--image_file *.gif", 1, r"\*.gif is not there"),
         (IMAGE, "--image_file photos", 1, "holds none of"),
         (IMAGE, "--image_file text.jpg", 1, "text.jpg is not a picture"),
-        (IMAGE, "--image_file empty.jpg", 1, "empty.jpg is empty"),
-        (IMAGE, "--network mobilenet", 2, "use --network blazepose"),
         (IMAGE, "--image_file photo.png --network openpose --model_folder photos", 1, missing("coco")),
         (IMAGE, "--image_file photo.png --model_folder nowhere", 1, "nowhere is not a folder; check --model_folder"),
         (IMAGE, "--image_file photo.png --network openpose --mode MPI --model_folder photos", 1, missing("mpi")),
@@ -335,7 +267,6 @@ def make_mistakes(folder):
         (VIDEO, "--video_file cut.mp4", 1, "not a clip"),
         (VIDEO, "--video_file 97", 1, "Camera 97"),
         (VIDEO, "--frame_first 5000", 1, "no frame"),
-        (VIDEO, "--network mobilenet", 2, "use --network blazepose"),
         (VIDEO, "--network openpose --model_folder photos", 1, missing("coco")),
         (VIDEO, "--codec divx", 2, "--codec"),
         (VIDEO, "--network_step 0", 2, "--network_step"),
@@ -366,7 +297,7 @@ def seeing_models(tmp_path_factory):
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("options", ["--mode MPI", "--mode mpi --stages 4", "--mode COCO", "--mode COCO --stages 1"])
+@pytest.mark.parametrize("options", ["--mode mpi --stages 4", "--mode COCO", "--mode COCO --stages 1"])
 def test_openposes_networks_see_two_painted_figures(run, tmp_path, seeing_models, options):
     mode = options.split()[1].upper()
     picture, truth_xy = painted_figures(mode, (1000, 600), [(280, 300, 480), (750, 310, 420)])
@@ -456,13 +387,10 @@ def test_codec(run, tmp_path, codec):
     assert len(frames) == (5 if codec == "gif" else 10)
 
 
-def test_quiet(run, tmp_path):
-    for script, option in ((VIDEO, "--video_file"), (IMAGE, "--image_file")):
-        clip = make_clip(tmp_path / "clip.mp4")
-        picture = tmp_path / "photo.png"
-        cv2.imwrite(str(picture), np.zeros((40, 40, 3), np.uint8))
-        done = run(script, "--network", "blazepose", "--quiet", option, clip if script == VIDEO else picture)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+@pytest.mark.parametrize(("script", "options"), [(IMAGE, []), (VIDEO, ["--frame_last", "1"])])
+def test_quiet(run, script, options):
+    done = run(script, "--quiet", *options)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_numbered_pictures_are_a_clip(run, tmp_path):
