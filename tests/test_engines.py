@@ -1,5 +1,6 @@
 """The engines on the CPU where they are installed; GPUs, broken installations and other machines by stand-ins."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -142,8 +143,9 @@ def stand_ins(monkeypatch, **problems):
 )
 def test_auto_takes_the_first_that_works(monkeypatch, device, problems, chosen):
     stand_ins(monkeypatch, **problems)
-    engine, _ = choose_engine("auto", device)
+    engine, told = choose_engine("auto", device)
     assert (engine.name, engine.device) == (chosen, device.upper())
+    assert MISSING not in told
 
 
 @pytest.mark.parametrize(
@@ -243,6 +245,7 @@ class StandInRuntime:
         return self.options
 
     def InferenceSession(self, model, options, providers):
+        self.asked = providers
         started = [name for name, _ in providers if name == self.starting]
         ends = [SimpleNamespace(name="image")]
         return SimpleNamespace(
@@ -267,12 +270,14 @@ class StandInRuntime:
     ],
 )
 def test_onnx_runtime_never_runs_on_the_cpu_in_place_of_a_gpu(monkeypatch, capfd, engine, available, starting, device):
-    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
     runtime = StandInRuntime(available, starting)
     monkeypatch.setattr(engines, "import_engine", lambda *_: runtime)
     try:
         assert make_engine(engine, "gpu", "auto").device == device
         assert runtime.entries["session.disable_cpu_ep_fallback"] == "1"
+        assert (("CUDAExecutionProvider", {"use_tf32": "0"}) in runtime.asked) == ("CUDA" in device)
+        assert (os.environ.get("NVIDIA_TF32_OVERRIDE") == "0") == ("TensorRT" in device)
     except PoseError as error:
         assert device in str(error)
     assert capfd.readouterr().out == ""
@@ -344,6 +349,7 @@ def test_threads_are_those_asked_for(monkeypatch, asked, given):
     runtime = OnnxRuntime("cpu", "fp32")
     runtime.load(b"")
     assert runtime.onnxruntime.options.intra_op_num_threads == given
+    assert runtime.onnxruntime.entries["session.intra_op.allow_spinning"] == "0"
     core = stand_in_openvino(monkeypatch, StandInCore(["CPU"]))
     OpenVINO("cpu", "fp32").load(b"")
     assert core.options["INFERENCE_NUM_THREADS"] == given

@@ -74,10 +74,6 @@ def cache_folder() -> str:
     return ""
 
 
-def with_free_sides(model: bytes) -> bytes:
-    return model.replace(FIXED_SIDES, FREE_SIDES)
-
-
 class OpenCV:
     """cv2.dnn on the CPU, by CUDA or by OpenCL."""
 
@@ -158,7 +154,8 @@ class OpenVINO:
         options = dict(self.options)
         if weights_folder is None:  # a cached network does not show that weights elsewhere have changed
             options["CACHE_DIR"] = cache_folder()
-        compiled = self.core.compile_model(with_free_sides(model), self.target, options, weights=b"")
+        model = model.replace(FIXED_SIDES, FREE_SIDES)
+        compiled = self.core.compile_model(model, self.target, options, weights=b"")
         request, names = compiled.create_infer_request(), [output.any_name for output in compiled.outputs]
 
         def forward(blob: np.ndarray) -> dict[str, np.ndarray]:
@@ -199,7 +196,9 @@ class OnnxRuntime:
         for key, value in entries.items():
             options.add_session_config_entry(key, value)
         how = {"use_tf32": "0"} if self.provider.startswith("CUDA") else {}
-        session = self.onnxruntime.InferenceSession(with_free_sides(model), options, [(self.provider, how)])
+        session = self.onnxruntime.InferenceSession(
+            model.replace(FIXED_SIDES, FREE_SIDES), options, [(self.provider, how)]
+        )
         if session.get_providers()[0] != self.provider:
             raise PoseError(f"ONNX Runtime cannot start {self.device}", "device")
         source, names = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
