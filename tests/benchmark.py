@@ -70,15 +70,25 @@ def report(title: str, cells: Cells, runs: int, form: str) -> None:
         print(f"| {' | '.join([row, *texts])} |", flush=True)
 
 
+# In a small process of its own: a child's peak memory begins with what its parent holds.
+MEASURE = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0)
+print("\\n", time.perf_counter() - start, usage.ru_maxrss // 1024)
+sys.exit(status > 0)
+"""
+
+
 def run(command: list) -> tuple[float, str, str]:
     """Seconds, peak memory and output of a whole command."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=NO_WINDOWS)
-    output = process.stdout.read()
-    _, process.returncode, usage = os.wait4(process.pid, 0)
-    if process.returncode:
+    measured = [sys.executable, "-c", MEASURE, *command]
+    done = subprocess.run(measured, stdout=subprocess.PIPE, text=True, env=NO_WINDOWS)
+    if done.returncode:
         raise SystemExit(f"failed: {' '.join(map(str, command))}")
-    return time.perf_counter() - start, f" {usage.ru_maxrss / 1024:.0f} MiB", output
+    output, last = done.stdout.rstrip().rsplit("\n", 1)
+    took, peak = last.split()
+    return float(took), f" {peak} MiB", output.rstrip()
 
 
 def seconds(command: list) -> Callable[[], tuple[float, str]]:
@@ -157,10 +167,10 @@ print(f"{count / (time.perf_counter() - start):.2f} a second")
 """
 
 
-def make(path: str) -> None:
+def make(path: Path) -> None:
     """Weights of full size that see nobody in a photo: with random ones there would be a crowd to decode and draw."""
-    Path(path).parent.mkdir()
-    write_caffemodel(Path(path), seeing_weights("COCO"))
+    path.parent.mkdir()
+    write_caffemodel(path, seeing_weights("COCO"))
 
 
 def report_limits(work: Path) -> None:
@@ -300,8 +310,7 @@ def main() -> None:
         if args.only in (None, "clips"):
             report_clips(args, work)
         if args.only in (None, "photos", "networks") and not (args.model_folder / OPENPOSE.weights.name).exists():
-            # In a process of its own: a child's peak memory begins with what its parent holds.
-            subprocess.run([sys.executable, __file__, "--call", "make", work / OPENPOSE.weights.name], check=True)
+            make(work / OPENPOSE.weights.name)
             print("OpenPose's weights are not here: made ones stand in for them.")
             args.model_folder = work
         if args.only in (None, "photos"):
