@@ -1,3 +1,4 @@
+import inspect
 import os
 import signal
 import time
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import get_hpe_video
-from pose import PoseError, cli
+from pose import PoseError, PoseEstimator, cli
 from pose.draw import STYLES
 from pose.media.writer import CODECS
 from pose.networks.engines import DEVICES, ENGINES, PRECISIONS
@@ -50,6 +51,13 @@ def test_choices_are_the_librarys(parser):
     assert list(NETWORKS) == cli.NETWORKS
     assert list(choices["stages"]) == list(range(1, STAGES + 1))
     assert (choices["style"], get_hpe_video.CODECS) == (list(STYLES), list(CODECS))
+
+
+def test_defaults_are_the_librarys(parser):
+    defaults = {name: given.default for name, given in inspect.signature(PoseEstimator).parameters.items()}
+    options = cli.estimator_options(parser.parse([]))
+    assert options.pop("model_folder").resolve() == defaults.pop("model_folder").resolve()
+    assert options == defaults
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,7 @@ def test_with_and_without_the_next_frame(walk):
         clear = (a[0, :, 2] > 0.6) & (b[0, :, 2] > 0.6)
         assert np.median(np.abs(a[0, clear] - b[0, clear])[:, :2]) < 2
     assert not np.array_equal(one_by_one[2], ahead[2])  # it was inferred ahead
+    assert not np.array_equal(follow(frames[:3])[2][0], ahead[2])  # smoothed
 
 
 @pytest.mark.parametrize("turn", ROTATIONS)
