@@ -5,10 +5,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import av
 import cv2
@@ -19,7 +17,6 @@ from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
 import get_hpe_video
-from pose import cli
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
@@ -261,10 +258,11 @@ def make_mistakes(folder):
         (VIDEO, "--video_file none.mp4", 1, "none.mp4 is not there"),
         (VIDEO, "--video_file=", 1, "empty name"),
         (VIDEO, "--video_file photos", 1, "holds none of"),
+        (VIDEO, "--video_file http://127.0.0.1:9/a.mp4", 1, "a.mp4 cannot be opened as a clip .Connection refused"),
         (VIDEO, "--video_file text.jpg", 1, "text.jpg"),
-        (VIDEO, "--video_file text.mp4", 1, "not a clip"),
-        (VIDEO, "--video_file empty.jpg", 1, "is empty"),
-        (VIDEO, "--video_file cut.mp4", 1, "not a clip"),
+        (VIDEO, "--video_file text.mp4", 1, "text.mp4 cannot be opened as a clip"),
+        (VIDEO, "--video_file empty.jpg", 1, "cannot be opened"),
+        (VIDEO, "--video_file cut.mp4", 1, "cannot be opened"),
         (VIDEO, "--video_file 97", 1, "Camera 97"),
         (VIDEO, "--frame_first 5000", 1, "no frame"),
         (VIDEO, "--network openpose --model_folder photos", 1, missing("coco")),
@@ -329,38 +327,6 @@ def test_a_clip_with_made_weights(run, tmp_path, seeing_models):
         assert np.abs(person[:, :2] - truth_xy[0]).max() < 5
 
 
-@pytest.mark.parametrize(("number", "code", "step"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)])
-def test_ctrl_c_leaves_what_was_done(tmp_path, number, code, step):
-    command = [
-        sys.executable,
-        VIDEO,
-        "--output_dir",
-        tmp_path,
-        "--write_json",
-        "--no_display",
-        "--frame_step",
-        str(step),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    folder = tmp_path / "VideoCOCO"
-    deadline = time.monotonic() + 60
-    while not list(folder.glob(".*/*_000000000006_*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(number)
-    process.send_signal(number)  # the impatient do it twice
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert "Traceback" not in said
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "example_video1_json-partial",
-        "example_video1_skeleton_COCO-partial.mp4",
-    ]
-    frames, _ = frames_of(folder / "example_video1_skeleton_COCO-partial.mp4")
-    assert len(frames) == len(list((folder / "example_video1_json-partial").iterdir()))
-    assert len(frames) >= 4
-    assert f"--frame_first {len(frames) * step}." in said
-
-
 def test_several_clips_and_one_bad_one(run, tmp_path):
     folder = tmp_path / "clips"
     folder.mkdir()
@@ -401,29 +367,6 @@ def test_numbered_pictures_are_a_clip(run, tmp_path):
     (clip,) = (tmp_path / "Output" / "VideoCOCO").iterdir()
     assert clip.name == "frame_skeleton_COCO.mp4"
     assert len(frames_of(clip)[0]) == 5
-
-
-def test_the_rest_after_a_ctrl_c_is_that_of_the_clip_and_those_after_it(capsys):
-    args = get_hpe_video.parse([])
-
-    def hint(name, *names, frame=7):
-        stems = dict(zip(names, cli.distinct(map(get_hpe_video.stem_of, names)), strict=True))
-        with pytest.raises(KeyboardInterrupt), get_hpe_video.hint_to_continue(args, name, stems, lambda: frame):
-            raise KeyboardInterrupt
-        return capsys.readouterr().err.strip().removeprefix("The rest: the same command with ")
-
-    assert hint("b.mp4", "b.mp4") == "--frame_first 7."
-    assert hint("b.mp4", "b.mp4", frame=None) == ""  # it was complete
-    several = ["a.mp4", "my b.mp4", "c.mp4", "d.mp4"]
-    expected = "--video_file 'my b.mp4' --frame_first 7, and with --video_file c.mp4 d.mp4."
-    assert hint("my b.mp4", *several) == expected
-    assert hint("my b.mp4", *several, frame=None) == "--video_file c.mp4 d.mp4."
-    assert hint("d.mp4", *several) == "--video_file d.mp4 --frame_first 7."
-    assert hint("0", "0") == ""
-    assert hint("0", "0", "c.mp4") == "--video_file c.mp4."
-    there = "--output_dir Output/a-2"
-    assert hint("x/a.mp4", "a.mp4", "x/a.mp4") == f"--video_file x/a.mp4 --frame_first 7 {there}."
-    assert hint("a.mp4", "a.mp4", "x/a.mp4").endswith(f"--frame_first 7, and with --video_file x/a.mp4 {there}.")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that allows any bytes")
