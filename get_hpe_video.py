@@ -54,9 +54,10 @@ def clips(names: list[str]) -> list[str]:
 
     found: list[str] = []
     for name in names:
-        special = is_live(name) or is_numbered(name)
-        files = [] if special else inputs.find_files([name], CLIP_SUFFIXES, "--video_file")
-        found += [name] if special else [str(path) for path, _ in files]
+        if is_live(name) or is_numbered(name):
+            found.append(name)
+        else:
+            found += [str(path) for path, _ in inputs.find_files([name], CLIP_SUFFIXES, "--video_file")]
     return list(dict.fromkeys(found))
 
 

@@ -14,7 +14,14 @@ import numpy as np
 from . import PoseError, __version__, cli
 from .draw import draw_frame_info, draw_skeleton, on_background
 from .estimate import VideoPoseEstimator
-from .media.checkpoint import Checkpoint, find_checkpoint, is_complete, partial_names, remove_partial, settings_tag
+from .media.checkpoint import (
+    Checkpoint,
+    find_checkpoint,
+    free_partial_names,
+    is_complete,
+    remove_partial,
+    settings_tag,
+)
 from .media.reader import ClipReader
 from .media.report import Stopwatch, progress
 from .media.results import clip_json, people_to_json, remove_leftovers
@@ -47,7 +54,7 @@ class ClipJob:
         options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING.split()}
         others = {"network": estimator.description, "source": self.source.fingerprint, "version": __version__}
         self.checkpoint = Checkpoint(options | others, Plot(estimator.skeleton) if args.write_plot else None)
-        self.partial = partial_names(self.paths["clip"], self.json)
+        self.partial = free_partial_names(self.paths["clip"], self.json)
         self.resumes = False
 
     def run(self, windows: Windows) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from .checks import check_choice, check_number, check_people, check_picture
 from .labels import BLACK, DOT_SHARE, SHIFT, Colour, fixed_point, text_height, write, write_labels
 from .poses import size
-from .skeletons import FACE, Skeleton, rainbow
+from .skeletons import FACE, Limb, Skeleton, rainbow
 
 LIMB_SHARE = 1 / 40  # a limb's width as a share of the person's size
 OPACITY, EDGE_LIGHT = 0.75, 0.4  # of limbs, and how much darker their edges are
@@ -121,21 +121,21 @@ def draw_modern(
     if not part.size:
         return
     layer = part.copy()  # blended as a whole, so that limbs that overlap are no less see-through
-    limbs = [limb for limb in skeleton.drawn_limbs if found[limb.start] and found[limb.end]]
-    looks = [limb_look(skeleton.keypoints[limb.end], tone) for limb in limbs]
+    limbs = found_limbs(person, skeleton)
+    styles = [limb_style(skeleton.keypoints[limb.end], tone) for limb in limbs]
     ends = person[[(limb.start, limb.end) for limb in limbs], :2].reshape(-1, 2, 2) - (x0, y0)
-    radii = np.array([taper for _, taper in looks]).reshape(-1, 2) * width / 2
+    radii = np.array([taper for _, taper in styles]).reshape(-1, 2) * width / 2
     edges, insides = outlines(ends, radii + max(1, width / 8)), outlines(ends, radii)
-    for (colour, _), edge, inside in zip(looks, edges, insides, strict=True):
+    for (colour, _), edge, inside in zip(styles, edges, insides, strict=True):
         cv2.fillConvexPoly(layer, edge, dimmed(colour, EDGE_LIGHT), cv2.LINE_AA, SHIFT)
         cv2.fillConvexPoly(layer, inside, colour, cv2.LINE_AA, SHIFT)
     cv2.addWeighted(layer, OPACITY, part, 1 - OPACITY, 0, dst=part)
     for k in np.flatnonzero(found):
-        colour, (_, end) = limb_look(skeleton.keypoints[k], tone)
+        colour, (_, end) = limb_style(skeleton.keypoints[k], tone)
         dot(canvas, person[k], colour, max(1, 0.45 * end * width))
 
 
-def limb_look(end: str, tone: Colour) -> tuple[Colour, tuple[float, float]]:
+def limb_style(end: str, tone: Colour) -> tuple[Colour, tuple[float, float]]:
     """Colour of the limb that ends at a keypoint, and its widths at start and end, in the person's limb widths."""
     part, upper = end[1:], end[1:] in ("Elbow", "Knee")
     if end in FACE:
@@ -158,13 +158,13 @@ def draw_openpose(
     scaled = OPENPOSE_RADIUS * min(canvas.shape[:2]) / OPENPOSE_SIDE
     radius = max(1, round(line_width / 2 if line_width else scaled))
     colours, points = rainbow(18), person[:, :2].astype(float)
-    for limb, colour in zip(skeleton.drawn_limbs, colours, strict=False):
-        if person[limb.start, 2] > 0 and person[limb.end, 2] > 0:
-            x, y = (points[limb.start] + points[limb.end]) / 2
-            dx, dy = points[limb.start] - points[limb.end]
-            axes, angle = (int(math.hypot(dx, dy) / 2), radius), int(math.degrees(math.atan2(dy, dx)))
-            outline = np.array(cv2.ellipse2Poly((int(x), int(y)), axes, angle, 0, 360, 1))
-            cv2.fillConvexPoly(canvas, outline, dimmed(colour, OPENPOSE_LIGHT))
+    for limb in found_limbs(person, skeleton):
+        x, y = (points[limb.start] + points[limb.end]) / 2
+        dx, dy = points[limb.start] - points[limb.end]
+        axes, angle = (int(math.hypot(dx, dy) / 2), radius), int(math.degrees(math.atan2(dy, dx)))
+        outline = np.array(cv2.ellipse2Poly((int(x), int(y)), axes, angle, 0, 360, 1))
+        colour = colours[skeleton.drawn_limbs.index(limb)]
+        cv2.fillConvexPoly(canvas, outline, dimmed(colour, OPENPOSE_LIGHT))
     for (x, y, score), colour in zip(person.tolist(), colours, strict=False):
         if score > 0:
             cv2.circle(canvas, (int(x), int(y)), radius, colour, cv2.FILLED)
@@ -172,14 +172,19 @@ def draw_openpose(
 
 def draw_classic(canvas: np.ndarray, person: np.ndarray, skeleton: Skeleton, _: Colour, line_width: int | None) -> None:
     width, points = line_width or max(1, round(0.5 * limb_width(person, canvas))), fixed_point(person[:, :2])
-    for limb in skeleton.drawn_limbs:
-        if person[limb.start, 2] > 0 and person[limb.end, 2] > 0:
-            cv2.line(canvas, points[limb.start].tolist(), points[limb.end].tolist(), CYAN, width, cv2.LINE_AA, SHIFT)
+    for limb in found_limbs(person, skeleton):
+        cv2.line(canvas, points[limb.start].tolist(), points[limb.end].tolist(), CYAN, width, cv2.LINE_AA, SHIFT)
     for keypoint in person[person[:, 2] > 0]:
         dot(canvas, keypoint, BLUE, 1.5 * width)
 
 
 STYLES = {"modern": draw_modern, "openpose": draw_openpose, "classic": draw_classic}
+
+
+def found_limbs(person: np.ndarray, skeleton: Skeleton) -> list[Limb]:
+    """The drawn limbs of which a person (K, 3) has both ends."""
+    found = person[:, 2] > 0
+    return [limb for limb in skeleton.drawn_limbs if found[limb.start] and found[limb.end]]
 
 
 def limb_width(person: np.ndarray, picture: np.ndarray) -> int:

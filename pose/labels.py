@@ -35,9 +35,9 @@ def write_labels(
         height = text_height(width)
         for k in np.flatnonzero(person[:, 2]):
             text, point = text_of(int(k), float(person[k, 2])), person[k, :2]
-            place = free_place(point, text_size(text, height), taken)
-            if place:
-                x0, y0, x1, y1, is_far = place
+            box = free_box(point, text_size(text, height), taken)
+            if box:
+                x0, y0, x1, y1, is_far = box
                 taken[y0:y1, x0:x1] = True
                 if is_far:
                     a, b = fixed_point(np.stack([point, point.clip((x0, y0), (x1, y1))])).tolist()
@@ -47,7 +47,7 @@ def write_labels(
         write(canvas, *label)
 
 
-def free_place(point: np.ndarray, size_wh: np.ndarray, taken: np.ndarray) -> tuple[int, int, int, int, bool] | None:
+def free_box(point: np.ndarray, size_wh: np.ndarray, taken: np.ndarray) -> tuple[int, int, int, int, bool] | None:
     """The box (x0, y0, x1, y1) nearest to a point in which nothing is taken (H, W), and whether it is far.
 
     None where there is none.
@@ -77,8 +77,8 @@ def write(canvas: np.ndarray, text: str, at: np.ndarray, height: float, colour: 
     x = round(float(np.clip(at[0], 0, max(0, canvas.shape[1] - w)))) + stroke
     y = round(float(np.clip(at[1], h, max(h, canvas.shape[0] - 1)))) - stroke
     around = [(x + stroke * dx, y + stroke * dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-    for place, shade in [*((place, BLACK) for place in around), ((x, y), colour)]:
-        cv2.putText(canvas, text, place, FONT, height / FONT_HEIGHT, shade, stroke, cv2.LINE_AA)
+    for corner, shade in [*((corner, BLACK) for corner in around), ((x, y), colour)]:
+        cv2.putText(canvas, text, corner, FONT, height / FONT_HEIGHT, shade, stroke, cv2.LINE_AA)
 
 
 def text_height(width: float) -> float:

@@ -4,7 +4,7 @@ import pytest
 from synthetic_maps import pose_at
 
 from pose.draw import draw_frame_info, draw_keypoints, draw_skeleton, on_background
-from pose.labels import free_place
+from pose.labels import free_box
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
 
 NOBODY = np.zeros((0, 18, 3), np.float32)
@@ -80,16 +80,16 @@ def test_texts_cover_neither_each_other_nor_what_is_taken():
     taken, count = np.zeros((120, 160), bool), 0
     taken[50:60, 70:90] = True
     for point in rng.uniform((60, 40), (100, 70), (60, 2)):
-        place = free_place(point, np.array([14, 9]), taken)
-        if place:
-            x0, y0, x1, y1, is_far = place
+        box = free_box(point, np.array([14, 9]), taken)
+        if box:
+            x0, y0, x1, y1, is_far = box
             assert min(x0, y0) >= 0 and x1 <= 160 and y1 <= 120 and (x1 - x0, y1 - y0) == (14, 9)
             assert not taken[y0:y1, x0:x1].any()
             near = np.abs(np.add((x0, y0), (x1, y1)) / 2 - point) <= np.array([7, 4.5]) + 5.5
             assert is_far != near.all()
             taken[y0:y1, x0:x1], count = True, count + 1
     assert count > 40
-    assert free_place(np.array([80.0, 55.0]), np.array([14, 9]), np.ones((120, 160), bool)) is None
+    assert free_box(np.array([80.0, 55.0]), np.array([14, 9]), np.ones((120, 160), bool)) is None
 
 
 def test_large_pictures(golden):

@@ -33,15 +33,18 @@ class Partial(NamedTuple):
     checkpoint: Path
 
 
-def partial_names(clip: Path, json: Path, number: str | None = None) -> Partial:
-    """NAME-partial and so on, with that number or the first one that is free."""
-    for this in [number] if number is not None else itertools.chain([""], itertools.count(2)):
-        ending = f"-partial{this}"
-        checkpoint = clip.with_name(f"{clip.stem}{ending}.checkpoint")
-        names = Partial(add_to_stem(clip, ending), add_to_stem(json, ending), checkpoint)
-        if this == number or not any(path.exists() for path in names):
-            break
-    return names
+def partial_names(clip: Path, json: Path, number: str | int) -> Partial:
+    """NAME-partial and so on, with a number or "" for the first."""
+    ending = f"-partial{number}"
+    checkpoint = clip.with_name(f"{clip.stem}{ending}.checkpoint")
+    return Partial(add_to_stem(clip, ending), add_to_stem(json, ending), checkpoint)
+
+
+def free_partial_names(clip: Path, json: Path) -> Partial:
+    """The first of which nothing exists."""
+    numbers: Iterator[str | int] = itertools.chain([""], itertools.count(2))
+    names = (partial_names(clip, json, number) for number in numbers)
+    return next(partial for partial in names if not any(path.exists() for path in partial))
 
 
 class Checkpoint:

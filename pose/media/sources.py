@@ -104,10 +104,8 @@ class Video:
         self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
 
     def open(self) -> None:
-        name, options = (
-            self.name.removeprefix("file:"),
-            {"rtsp_transport": "tcp"} if self.name.startswith("rtsp") else {},
-        )
+        name = self.name.removeprefix("file:")
+        options = {"rtsp_transport": "tcp"} if name.startswith("rtsp") else {}
         try:
             self.container: Any = av.open(self.name, "r", None, options, metadata_errors="replace", timeout=SILENT_FOR)
         except av.FFmpegError as error:

@@ -161,9 +161,8 @@ class ClipWriter:
                 for frame in clip.decode(stream):
                     self.encode(frame.to_ndarray(format="bgr24"), self.first_t + (frame.time or 0))
                 return
-            bitstream = {"libx264": "h264_mp4toannexb"}.get(
-                self.codec.encoder, "null"
-            )  # as the encoder itself gives it
+            is_h264 = self.codec.encoder == "libx264"  # an MP4 holds it in another form than the encoder gives it
+            bitstream = "h264_mp4toannexb" if is_h264 else "null"
             packets: Any = map(av.BitStreamFilterContext(bitstream, stream).filter, clip.demux(stream))
             for packet in itertools.chain.from_iterable(packets):
                 t = float(packet.pts * packet.time_base)

@@ -23,7 +23,7 @@ def onnx_model(prototxt: Path, caffemodel: Path, stages: int, location: str = ""
 
     location: where the engine finds the caffemodel; the weights then stay there. "": they come within the ONNX file.
     """
-    data, places = read_caffemodel(caffemodel)
+    data, spans = read_caffemodel(caffemodel)
     blobs = {INPUT: (INPUT, 3)}  # Caffe's name: ONNX's, where no ReLU overwrites its input, and channels
     graph: list[tuple[int, Any]] = [(2, "pose")]
     for layer in read_prototxt(prototxt, stages):
@@ -32,8 +32,8 @@ def onnx_model(prototxt: Path, caffemodel: Path, stages: int, location: str = ""
         channels = sum(blobs[bottom][1] for bottom in layer["bottoms"])
         if layer["type"] == "Convolution":
             shapes = {"weights": [layer["num_output"], channels, side, side], "biases": [layer["num_output"]]}
-            for (kind, shape), place in zip(shapes.items(), places[name], strict=True):
-                graph.append((5, tensor(f"{name}.{kind}", shape, data, place, location)))
+            for (kind, shape), span in zip(shapes.items(), spans[name], strict=True):
+                graph.append((5, tensor(f"{name}.{kind}", shape, data, span, location)))
                 inputs.append(f"{name}.{kind}")
             channels = layer["num_output"]
         node = [*((1, one) for one in inputs), (2, name), (3, name), (4, OPS[layer["type"]]), *attributes(layer)]
@@ -45,13 +45,13 @@ def onnx_model(prototxt: Path, caffemodel: Path, stages: int, location: str = ""
     return b"".join(encode([(1, IR_VERSION), (8, [(1, ""), (2, OPSET)]), (7, graph)]))
 
 
-def tensor(name: str, shape: list[int], data: mmap.mmap, place: slice, location: str) -> list[tuple[int, Any]]:
-    size = place.stop - place.start
+def tensor(name: str, shape: list[int], data: mmap.mmap, span: slice, location: str) -> list[tuple[int, Any]]:
+    size = span.stop - span.start
     if size != 4 * math.prod(shape):
         raise ValueError(f"{name} has not the shape {shape}")
-    values: list[tuple[int, Any]] = [(9, memoryview(data)[place])]
+    values: list[tuple[int, Any]] = [(9, memoryview(data)[span])]
     if location:
-        entries = {"location": location, "offset": place.start, "length": size}
+        entries = {"location": location, "offset": span.start, "length": size}
         values = [(14, EXTERNAL), *((13, [(1, key), (2, str(value))]) for key, value in entries.items())]
     return [*((1, size) for size in shape), (2, FLOAT), (8, name), *values]
 
@@ -89,12 +89,12 @@ def read_caffemodel(path: Path) -> tuple[mmap.mmap, dict[str, list[slice]]]:
     """The mapped file, and by layer where in it the values of its blobs are."""
     with open(path, "rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    places = {}
+    spans = {}
     for layer in fields(data, slice(0, len(data)), NET_LAYER):
         (name,) = fields(data, layer, LAYER_NAME)
         blobs = fields(data, layer, LAYER_BLOBS)
-        places[data[name].decode()] = [place for blob in blobs for place in fields(data, blob, BLOB_DATA)]
-    return data, places
+        spans[data[name].decode()] = [span for blob in blobs for span in fields(data, blob, BLOB_DATA)]
+    return data, spans
 
 
 def fields(data: mmap.mmap, message: slice, wanted: int) -> Iterator[slice]:
