@@ -153,6 +153,21 @@ def test_the_example_against_labels(landmarks, walker):
     assert not np.array_equal(mirrored.pose, estimate.pose)
 
 
+def test_a_crop_and_its_mirror_image_are_averaged_where_they_agree():
+    def inference(xy, peak):
+        return np.column_stack([xy, np.zeros(LANDMARKS)]), xy.copy(), np.full(LANDMARKS, peak), 1.0
+
+    def mirrored(xy):
+        return xy[MIRRORED] * (-1, 1) + (SIDE - 1, 0)
+
+    xy = np.random.default_rng(0).uniform(0, 200, (LANDMARKS, 2))
+    landmarks, refined, peaks, _ = blazepose.merge_mirrored(inference(xy, 0.4), inference(mirrored(xy + 2), 0.6))
+    assert np.allclose(landmarks[:, :2], xy + 1) and np.allclose(refined, xy + 1) and np.allclose(peaks, 0.5)
+    for peak, expected in ((0.3, xy), (0.6, xy + 40)):  # else the clearer one counts
+        merged = blazepose.merge_mirrored(inference(xy, 0.4), inference(mirrored(xy + 40), peak))
+        assert np.allclose(merged[1], expected)
+
+
 @pytest.mark.parametrize("degrees", range(0, 360, 45))
 def test_a_turned_person_has_the_same_keypoints(landmarks, walker, degrees):
     matrix = cv2.getRotationMatrix2D((264.5, 264.5), degrees, 0.7)

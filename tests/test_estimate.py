@@ -46,6 +46,10 @@ def test_a_photo(tmp_path, mode, keypoints):
     (person,) = estimator(np.ascontiguousarray(EXAMPLE[:350]))
     assert (person[ANKLES] == 0).all()  # what is outside is not found
     assert (person[person[:, 2] > 0, 1] <= 349).all()
+    if mode == "MPI":  # nor is the top of the head, where a rule puts it outside
+        nose_y = ground_truth.load("walker")[0][0][0, 1]
+        (person,) = estimator(np.ascontiguousarray(EXAMPLE[round(nose_y) - 8 :]))
+        assert person[0].tolist() == [0, 0, 0]
 
 
 def test_the_threshold():
