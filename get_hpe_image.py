@@ -33,6 +33,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "picture files, folders, patterns, a .txt list of them, or -: a list on standard input",
     )
     parser.add_many_files_options()
+    heatmaps_help = "also write what the network saw: all keypoints' heatmaps, one keypoint's by its name, or fields"
+    parser.groups["output"].add_argument("--heatmaps", metavar="all|fields|KEYPOINT", help=heatmaps_help)
     args = parser.parse(argv)
     if args.write_coco_json and args.mode != "COCO":
         parser.error("--write_coco_json takes --mode COCO")
@@ -45,6 +47,7 @@ def outputs(args: argparse.Namespace, stem: str) -> dict[str, Path]:
     return {
         "keypoints": folder / f"{stem}-Keypoints-{args.mode}.jpg",
         "skeleton": folder / f"{stem}-Skeleton-{args.mode}.jpg",
+        "heatmaps": folder / f"{stem}-Heatmaps-{args.mode}.jpg",
         "json": folder / f"{stem}_keypoints.json",
     }
 
@@ -59,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = args.output_dir / f"Image{args.mode}"
     photos = inputs.find_files(args.inputs, SUFFIXES, "--image_file", args.recursive, results)
     estimator = PoseEstimator(**cli.estimator_options(args))
+    maps_of = ["all", "fields", *estimator.heatmap_network.skeleton.keypoints]
+    if args.heatmaps not in (None, *maps_of):
+        raise PoseError(f"--heatmaps takes {', '.join(maps_of)}, not {args.heatmaps}")
     if not args.quiet:
         print(estimator.description, flush=True)
     cli.check_output(results)
@@ -82,7 +88,7 @@ def process_photo(
     args: argparse.Namespace, estimator: PoseEstimator, path: Path, stem: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """From a photo's file to its results, which are written: the people in it, and the pictures of them."""
-    from pose import draw_keypoints, draw_skeleton
+    from pose import draw_heatmaps, draw_keypoints, draw_skeleton
     from pose.draw import on_background
     from pose.media.photos import read_picture
     from pose.media.results import people_to_json, save_picture, save_text
@@ -98,11 +104,14 @@ def process_photo(
         ),
         "Skeleton": draw_skeleton(canvas, people, estimator.skeleton, **cli.drawing_options(args)),
     }
+    if args.heatmaps:
+        network = estimator.heatmap_network
+        results["Heatmaps"] = draw_heatmaps(picture, network(picture), network.skeleton, args.heatmaps)
     names = outputs(args, stem)
     if args.write_json:
         save_text(names["json"], people_to_json(people))
-    save_picture(names["keypoints"], results["Keypoints"])
-    save_picture(names["skeleton"], results["Skeleton"])
+    for title, result in results.items():
+        save_picture(names[title.lower()], result)
     if not args.quiet:
         print(summary(path.name, people, seconds, names["skeleton"]), flush=True)
     return people, results

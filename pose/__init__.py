@@ -34,7 +34,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .draw import draw_keypoints, draw_skeleton
+    from .draw import draw_heatmaps, draw_keypoints, draw_skeleton
     from .estimate import PoseEstimator, VideoPoseEstimator
     from .skeletons import COCO, MPI
 
@@ -42,13 +42,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "PoseEstimator": "estimate",
     "VideoPoseEstimator": "estimate",
+    "draw_heatmaps": "draw",
     "draw_keypoints": "draw",
     "draw_skeleton": "draw",
     "COCO": "skeletons",
     "MPI": "skeletons",
 }
-__all__ = ["COCO", "MPI", "PoseError", "PoseEstimator", "VideoPoseEstimator", "__version__", "draw_keypoints",
-           "draw_skeleton"]  # fmt: skip
+__all__ = ["COCO", "MPI", "PoseError", "PoseEstimator", "VideoPoseEstimator", "__version__", "draw_heatmaps",
+           "draw_keypoints", "draw_skeleton"]  # fmt: skip
 
 
 class PoseError(Exception):

@@ -1,4 +1,4 @@
-"""People to pixels: skeletons in three styles, and keypoints with their numbers. Sizes follow the person's.
+"""People to pixels: skeletons in three styles, keypoints with their numbers, sizes follow the person's; heatmaps.
 
 modern     tapering, see-through limbs: the person's right side warm, the left one cool, the trunk in a light tone that
            tells people apart; thin lines on the face
@@ -15,6 +15,7 @@ import numpy as np
 
 from .checks import check_choice, check_number, check_people, check_picture
 from .labels import BLACK, DOT_SHARE, SHIFT, Colour, fixed_point, text_height, write, write_labels
+from .maps import Maps
 from .poses import size
 from .skeletons import FACE, Limb, Skeleton, rainbow
 
@@ -29,6 +30,7 @@ TAPER = {"Elbow": (1.0, 0.75), "Wrist": (0.75, 0.5), "Knee": (1.2, 0.85), "Ankle
 TRUNK_TAPER, FACE_TAPER = (0.8, 0.8), (0.3, 0.3)  # there, at its start and end, in the person's limb widths
 ROUND_END = np.radians(np.linspace(90, 270, 9))
 OPENPOSE_SIDE, OPENPOSE_RADIUS, OPENPOSE_LIGHT = 512, 4, 0.6  # a picture's side, limbs' half width in it, their light
+HEATMAP_OPACITY = 0.6
 CYAN, BLUE = (255, 255, 0), (255, 0, 0)
 
 
@@ -90,6 +92,25 @@ def draw_keypoints(
     widths = limb_widths(people, canvas)
     write_labels(canvas, people, widths, lambda k, score: f"{k} {score:.2f}" if show_scores else str(k))
     return canvas
+
+
+def draw_heatmaps(picture: np.ndarray, maps: Maps, skeleton: Skeleton, shown: str = "all") -> np.ndarray:
+    """A copy of the picture (H, W, 3) with a network's maps laid over it: the warmer, the surer the network is.
+
+    shown: all keypoints' heatmaps, one keypoint's by its name, or fields, the strength of the part affinity fields.
+    """
+    check_choice("shown", shown, ("all", "fields", *skeleton.keypoints))
+    k = len(skeleton.keypoints)
+    if shown == "fields":
+        x_and_y = maps.values[k + 1 :].reshape(-1, 2, *maps.values.shape[1:])
+        values = np.linalg.norm(x_and_y, axis=1).max(axis=0)
+    else:
+        values = maps.values[:k].max(axis=0) if shown == "all" else maps.values[skeleton.keypoints.index(shown)]
+    to_picture = np.array([(side, 0, (side - 1) / 2) for side in maps.cell_wh])
+    to_picture[1, :2] = to_picture[1, 1::-1]
+    large = cv2.warpAffine(values, to_picture, maps.picture_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    colours = cv2.applyColorMap((255 * large.clip(0, 1)).astype(np.uint8), cv2.COLORMAP_TURBO)
+    return cv2.addWeighted(picture, 1 - HEATMAP_OPACITY, colours, HEATMAP_OPACITY, 0)
 
 
 def draw_frame_info(picture: np.ndarray, number: int, t: float) -> None:

@@ -82,6 +82,11 @@ class PoseEstimator:
         return TopDown(self.engine, self.preset, self.net_wh if self.openpose is None else None)
 
     @property
+    def heatmap_network(self) -> HeatmapNetwork:
+        """Call it with a picture for the Maps of its own skeleton, which is COCO's for the networks in the box."""
+        return self.openpose or self.topdown.detector
+
+    @property
     def description(self) -> str:
         """One line: what runs, why, under which licence, where; a second one where an engine is missing or broken."""
         if self.openpose:

@@ -1,4 +1,4 @@
-"""How right the keypoints are, against those labelled by hand: tables for the README.
+"""How right the keypoints are, against those labelled by hand: tables for tests/README.md.
 
     python tests/accuracy.py [--engine NAME] [--device NAME] [--precision NAME] [--choices] [--mediapipe PYTHON]
 

@@ -1,4 +1,4 @@
-"""How fast the commands and networks are here, with each engine, and against others: tables for the README.
+"""How fast the commands and networks are here, with each engine, and against others: tables for tests/README.md.
 
     python tests/benchmark.py [--only limits/clips/photos/networks] [--runs N] [--device cpu/gpu] [--model_folder DIR]
                               [--opencv4 PYTHON] [--mediapipe PYTHON]

@@ -1,6 +1,8 @@
 """Makes README's pictures in Output/ anew: python tests/pictures.py"""
 
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -8,6 +10,7 @@ import numpy as np
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
+import get_hpe_video  # noqa: E402
 from pose import PoseEstimator, draw_skeleton  # noqa: E402
 from pose.labels import write  # noqa: E402
 
@@ -49,6 +52,15 @@ def tile(picture: np.ndarray, number: int) -> np.ndarray:
     return cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 
+def save_gif() -> None:
+    """The example clip as --codec gif writes it; of every third frame, so that a page loads it quickly."""
+    options = "--network blazepose --codec gif --frame_step 3 --no_display --quiet --output_dir"
+    with tempfile.TemporaryDirectory() as folder:
+        get_hpe_video.main([*options.split(), folder])
+        (gif,) = Path(folder).rglob("*.gif")
+        shutil.copyfile(gif, PROJECT / "Output" / "example.gif")
+
+
 def main() -> None:
     estimator = PoseEstimator(network="blazepose")
 
@@ -64,6 +76,7 @@ def main() -> None:
     scaled = [cv2.resize(p, None, fx=420 / len(p), fy=420 / len(p), interpolation=cv2.INTER_AREA) for p in examples]
     save("example.jpg", np.hstack([picture[:420] for picture in scaled]))
     tiles = [tile(drawn(picture), number) for number, picture in enumerate(hard_pictures(), 1)]
+    save_gif()
     save("hard.jpg", np.vstack([np.hstack(tiles[:5]), np.hstack(tiles[5:])]))
 
 

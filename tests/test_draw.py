@@ -1,9 +1,11 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
-from synthetic_maps import pose_at
+from synthetic_maps import paint, pose_at
 
-from pose.draw import draw_frame_info, draw_keypoints, draw_skeleton, on_background
+from pose.draw import draw_frame_info, draw_heatmaps, draw_keypoints, draw_skeleton, on_background
 from pose.labels import free_box
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
 
@@ -90,6 +92,29 @@ def test_texts_cover_neither_each_other_nor_what_is_taken():
             taken[y0:y1, x0:x1], count = True, count + 1
     assert count > 40
     assert free_box(np.array([80.0, 55.0]), np.array([14, 9]), np.ones((120, 160), bool)) is None
+
+
+@pytest.mark.parametrize("shown", ["all", "fields", "LWrist"])
+def test_heatmaps(shown, photo, golden):
+    people = group("COCO")[:, :, :2].astype(float)
+    people[2, 4] = np.nan
+    golden(f"heatmaps_{shown}", draw_heatmaps(photo, paint("COCO", list(people), (40, 35)), COCO, shown))
+
+
+def test_a_heatmap_is_warmest_at_its_keypoint():
+    """Also where the map's cells are not square, and left, right, top and bottom differ."""
+    wrist = pose_at()[7, :2].astype(float)
+    maps = paint("MPI", [pose_at(name="MPI")[:, :2].astype(float)], (40, 35))
+    picture = np.zeros((560, 240, 3), np.uint8)
+    maps = dataclasses.replace(maps, cell_wh=(6.0, 16.0), picture_wh=(240, 560))
+    drawn = draw_heatmaps(picture, maps, MPI, "LWrist").astype(int)
+    y, x = np.argwhere(drawn[:, :, 2] - drawn[:, :, 0] > 100).mean(axis=0)  # red
+    assert np.abs(np.array([x, y]) - ((wrist + 0.5) / 8 * maps.cell_wh - 0.5)).max() < 1
+
+
+def test_heatmaps_of_what_there_is_not(photo):
+    with pytest.raises(ValueError, match=r"shown must be one of 'all', 'fields', 'Head', .*, 'Chest', not 'Nose'"):
+        draw_heatmaps(photo, paint("MPI", [], (40, 35)), MPI, "Nose")
 
 
 def test_large_pictures(golden):

@@ -135,6 +135,20 @@ def test_with_stderr_closed(tmp_path, script, folder):
     assert list((tmp_path / folder).iterdir())
 
 
+def test_what_the_network_saw(run, tmp_path):
+    done = run(IMAGE, EXAMPLE, "--network", "blazepose", "--mode", "MPI", "--heatmaps", "Nose")
+    assert (done.returncode, done.stderr) == (0, "")
+    drawn = cv2.imread(str(tmp_path / "Output" / "ImageMPI" / "example_image1-Heatmaps-MPI.jpg")).astype(int)
+    nose = ground_truth.load("walker")[0][0][0, :2]
+    light = (drawn - 0.4 * cv2.imread(str(EXAMPLE))).sum(axis=2)  # of what lies over the photo
+    warm = np.argwhere(light > 200)[:, ::-1]
+    assert 100 < len(warm) < 10_000
+    assert np.linalg.norm(np.median(warm, axis=0) - nose) < 15
+    done = run(IMAGE, EXAMPLE, "--network", "blazepose", "--heatmaps", "Wrist")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: --heatmaps takes all, fields, Nose, Neck, RShoulder,")
+
+
 def test_nobody_is_no_error(run, tmp_path):
     cv2.imwrite(str(tmp_path / "plain.png"), np.full((200, 300, 3), 90, np.uint8))
     done = run(IMAGE, "--image_file", "plain.png", "--write_json")
