@@ -95,7 +95,7 @@ def process_photo(
 
     start = time.perf_counter()
     picture = read_picture(path)
-    people = estimator(picture)
+    people = estimator.estimate_3d(picture)
     seconds = time.perf_counter() - start
     canvas = on_background(picture, cli.BACKGROUNDS[args.background])
     results = {

@@ -18,7 +18,8 @@ The data:
 
 people    float32 (N, K, 3): x, y in pixels of the source picture (the centre of its top-left pixel is 0, 0)
           and a score in [0, 1]. Score 0 means "not found", and then x = y = 0. Ask the score, never the
-          coordinates. Strongest person first.
+          coordinates. Strongest person first. In space they are (N, K, 6): after the score X, Y, Z in metres
+          from the middle of the hips, to the right in the picture, down, and away from the camera.
 Maps      a network's output, (C, h, w): heatmaps and part affinity fields, with the way back to the picture.
           It alone turns cells into pixels.
 Crop      a square of the picture around a person, turned so that they stand upright in it, with the way back.

@@ -186,7 +186,7 @@ def draw_openpose(
         outline = np.array(cv2.ellipse2Poly((int(x), int(y)), axes, angle, 0, 360, 1))
         colour = colours[skeleton.drawn_limbs.index(limb)]
         cv2.fillConvexPoly(canvas, outline, dimmed(colour, OPENPOSE_LIGHT))
-    for (x, y, score), colour in zip(person.tolist(), colours, strict=False):
+    for (x, y, score), colour in zip(person[:, :3].tolist(), colours, strict=False):
         if score > 0:
             cv2.circle(canvas, (int(x), int(y)), radius, colour, cv2.FILLED)
 

@@ -21,6 +21,7 @@ from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
 EXAMPLE = PROJECT / "Input" / "example_image1.png"
+HIPS = [8, 11]
 
 
 @pytest.fixture
@@ -40,6 +41,11 @@ def poses(path):
     """People (N, K, 3) of a JSON file."""
     people = json.loads(path.read_text())["people"]
     return np.array([person["pose_keypoints_2d"] for person in people]).reshape(len(people), -1 if people else 18, 3)
+
+
+def in_space(path):
+    """Of each person of a JSON file X, Y, Z and score (N, K, 4), or as many empty lists."""
+    return [np.array(p["pose_keypoints_3d"]).reshape(-1, 4) for p in json.loads(path.read_text())["people"]]
 
 
 def frames_of(path):
@@ -90,6 +96,9 @@ def test_the_examples_against_labels(run, tmp_path):
     for example, label in (("example_image1", "walker"), ("example_image2", "two_people")):
         found, people = poses(folder / f"{example}_keypoints.json"), ground_truth.load(label)[0]
         assert len(found) == len(people)
+        for person, world in zip(found, in_space(folder / f"{example}_keypoints.json"), strict=True):
+            assert np.array_equal(world[:, 3], person[:, 2])
+            assert np.abs(world[HIPS, :3].sum(axis=0)).max() < 0.05 and 1 < np.ptp(world[:, 1]) < 2  # metres
         for person in people:
             assert ground_truth.errors(found, person).max() < 0.045
     (astronaut,), (label,) = poses(folder / "example_image3_keypoints.json"), ground_truth.load("astronaut")[0]
@@ -108,7 +117,7 @@ def test_the_example_clip_against_labels(run, tmp_path):
     ]
     files = sorted((folder / "example_video1_json").iterdir())
     assert [path.name for path in files] == [f"example_video1_{n:012}_keypoints.json" for n in range(96)]
-    assert all(len(poses(path)) >= 1 for path in files)
+    assert all(len(poses(path)) >= 1 and in_space(path)[0].shape == (18, 4) for path in files)
     off = [
         ground_truth.errors(poses(files[number]), person)
         for number, people in ground_truth.load("walk").items()
@@ -319,6 +328,7 @@ def test_openposes_networks_see_two_painted_figures(run, tmp_path, seeing_models
     assert done.stdout.startswith(f"OpenPose {mode} (its weights are here; non-commercial research only) on CPU, ")
     found = poses(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")
     assert len(found) == 2
+    assert not any(map(len, in_space(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")))
     found = found[np.argsort(found[:, 1, 0])]
     assert (found[:, :, 2] > 0).all()
     assert np.abs(found[:, :, :2] - truth_xy).max() < 5
