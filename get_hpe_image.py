@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pose import PoseEstimator
+    from pose.media.report import Stopwatch
 
 EXAMPLES = """\
   python get_hpe_image.py photo.jpg
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.heatmaps not in (None, *maps_of):
         raise PoseError(f"--heatmaps takes {', '.join(maps_of)}, not {args.heatmaps}")
     if not args.quiet:
-        print(estimator.description, flush=True)
+        print(cli.describe_run(args.mode, estimator), flush=True)
     cli.check_output(results)
     exit_code = 0
     tables = filter(None, [args.write_table, args.write_coco_json])
@@ -91,12 +91,13 @@ def process_photo(
     from pose import draw_heatmaps, draw_keypoints, draw_skeleton
     from pose.draw import on_background
     from pose.media.photos import read_picture
+    from pose.media.report import Stopwatch
     from pose.media.results import people_to_json, save_picture, save_text
 
-    start = time.perf_counter()
+    clock = Stopwatch()
     picture = read_picture(path)
-    people = estimator.estimate_3d(picture)
-    seconds = time.perf_counter() - start
+    with clock("inference"):
+        people = estimator.estimate_3d(picture)
     canvas = on_background(picture, cli.BACKGROUNDS[args.background])
     results = {
         "Keypoints": draw_keypoints(
@@ -108,20 +109,24 @@ def process_photo(
         network = estimator.heatmap_network
         results["Heatmaps"] = draw_heatmaps(picture, network(picture), network.skeleton, args.heatmaps)
     names = outputs(args, stem)
+    written = [names[title.lower()] for title in results]
+    for name, result in zip(written, results.values(), strict=True):
+        save_picture(name, result)
     if args.write_json:
         save_text(names["json"], people_to_json(people))
-    for title, result in results.items():
-        save_picture(names[title.lower()], result)
+        written.append(names["json"])
     if not args.quiet:
-        print(summary(path.name, people, seconds, names["skeleton"]), flush=True)
+        print(summary(path, picture, people, clock, written), flush=True)
     return people, results
 
 
-def summary(name: str, people: np.ndarray, seconds: float, skeleton: Path) -> str:
+def summary(path: Path, picture: np.ndarray, people: np.ndarray, clock: Stopwatch, written: list[Path]) -> str:
+    from pose.media.report import file_report
     from pose.media.results import count_people
 
-    found = int((people[:, :, 2] > 0).sum())
-    return f"{name}: {count_people(len(people))}, {found} keypoints, {seconds:.2f} s -> {cli.show_path(skeleton)}"
+    h, w = picture.shape[:2]
+    found = f"{count_people(len(people))}, {int((people[:, :, 2] > 0).sum())} keypoints"
+    return file_report(f"{path}, {w}x{h}", found, clock, map(cli.show_path, written))
 
 
 def command() -> int:

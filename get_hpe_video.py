@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = {**cli.estimator_options(args), "track": not args.no_track, "smooth": not args.no_smooth}
     estimator = VideoPoseEstimator(**options)
     if not args.quiet:
-        print(estimator.description, flush=True)
+        print(cli.describe_run(args.mode, estimator), flush=True)
     cli.check_output(args.output_dir / f"Video{args.mode}")
     exit_code, rest = 0, list(names)
     with contextlib.closing(Windows(not args.no_display)) as windows:

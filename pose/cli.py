@@ -13,9 +13,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import PoseError, __version__
+
+if TYPE_CHECKING:
+    from . import PoseEstimator, VideoPoseEstimator
 
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
@@ -314,6 +317,11 @@ def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     """What PoseEstimator takes of the command line."""
     names = "mode network device engine precision model_folder stages accuracy threshold number_people_max".split()
     return {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
+
+
+def describe_run(mode: str, estimator: PoseEstimator | VideoPoseEstimator) -> str:
+    """What is the same for every file: keypoints, networks, device, engine."""
+    return f"{mode} keypoints by {estimator.description}"
 
 
 def drawing_options(args: argparse.Namespace) -> dict[str, Any]:

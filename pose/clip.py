@@ -154,8 +154,8 @@ class ClipJob:
             yield write, writer.notes
 
     def report(self) -> None:
-        made = {kind: cli.show_path(path) for kind, path in self.paths.items() if path.exists()}
-        self.say(self.checkpoint.summary.report(self.name, self.clock, made))
+        made = [cli.show_path(path) for path in self.paths.values() if path.exists()]
+        self.say(self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made))
         if self.args.verbose:
             self.say(self.clock.report())
         if self.checkpoint.plot and self.checkpoint.plot.note:

@@ -74,11 +74,12 @@ def test_a_photo_gives_two_pictures(run, tmp_path):
     shutil.copy(EXAMPLE, tmp_path / "my photo ü.v2.png")
     done = run(IMAGE, "my photo ü.v2.png", PYTHONIOENCODING="ascii")  # a console that cannot print the name
     assert (done.returncode, done.stderr) == (0, "")
-    assert "my photo \\xfc.v2.png: 1 person, 18 keypoints" in done.stdout
-    assert results(tmp_path) == [
-        "Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg",
-        "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg",
-    ]
+    names = ["Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg", "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg"]
+    assert results(tmp_path) == names
+    _, photo, paths = done.stdout.replace("\\xfc", "ü").splitlines()
+    assert photo.startswith("my photo ü.v2.png, 530x530: 1 person, 18 keypoints; ")
+    assert re.search(r"; inference \d+\.\d\d s, in all \d+\.\d\d s$", photo)
+    assert paths == f"  -> {', '.join(names)}"
     source, (person,) = cv2.imread(str(EXAMPLE)), ground_truth.load("walker")[0]
     found = person[person[:, 2] > 0, :2]
     for name in results(tmp_path):
@@ -109,7 +110,10 @@ def test_the_examples_against_labels(run, tmp_path):
 def test_the_example_clip_against_labels(run, tmp_path):
     done = run(VIDEO, "--network", "blazepose", "--write_json", "--frame_info")
     assert done.returncode == 0
-    assert "96 frames" in done.stdout
+    _, clip, paths = done.stdout.splitlines()
+    assert "example_video1.mp4, 856x424, 96 frames at 30 fps (3.2 s): 1 person, seen for 3.2 s; inference " in clip
+    made = [f"Output/VideoCOCO/example_video1{ending}" for ending in ("_skeleton_COCO.mp4", "_json")]
+    assert paths == f"  -> {', '.join(made)}"
     folder = tmp_path / "Output" / "VideoCOCO"
     assert sorted(path.name for path in folder.iterdir()) == [
         "example_video1_json",
@@ -178,7 +182,7 @@ def test_the_first_line_says_which_networks_and_why(run, script, options, says):
     done = run(script, *options.split(), "--model_folder", ".")
     assert (done.returncode, done.stderr) == (0, "")
     first = done.stdout.splitlines()[0]
-    assert first.startswith(says)
+    assert first.startswith(f"COCO keypoints by {says}")
     assert re.search(r" on CPU, (OpenCV|OpenVINO|ONNX Runtime) \d[\d.]*, (f32|bf16)$", first)
 
 
@@ -325,7 +329,9 @@ def test_openposes_networks_see_two_painted_figures(run, tmp_path, seeing_models
     cv2.imwrite(str(tmp_path / "painted.png"), picture)
     done = run(IMAGE, *options.split(), "--model_folder", seeing_models, "--write_json", "--image_file", "painted.png")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"OpenPose {mode} (its weights are here; non-commercial research only) on CPU, ")
+    assert done.stdout.startswith(
+        f"{mode} keypoints by OpenPose {mode} (its weights are here; non-commercial research only) on CPU, "
+    )
     found = poses(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")
     assert len(found) == 2
     assert not any(map(len, in_space(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")))

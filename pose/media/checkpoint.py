@@ -58,7 +58,7 @@ class Checkpoint:
 
     def add(self, frame: Any, picture: np.ndarray) -> None:
         """A frame has been written, as the picture that is drawn (H, W, 3)."""
-        self.summary.add(frame.t, frame.people, frame.ids)
+        self.summary.add(frame.t, picture.shape[1::-1], frame.people, frame.ids)
         if self.plot:
             self.plot.add(frame.t, picture, frame.people, frame.ids)
         self.last = frame._replace(picture=None)
