@@ -236,6 +236,7 @@ class StandInRuntime:
     def __init__(self, available, starting="CPU"):
         self.available, self.starting = available, f"{starting}ExecutionProvider"
         self.entries, self.options, self.preload_dlls = {}, None, lambda: print("a line of its own")
+        self.set_default_logger_severity = lambda level: None
 
     def get_available_providers(self):
         return [f"{name}ExecutionProvider" for name in self.available.split()]
@@ -247,6 +248,8 @@ class StandInRuntime:
     def InferenceSession(self, model, options, providers):
         self.asked = providers
         started = [name for name, _ in providers if name == self.starting]
+        if self.entries.get("session.disable_cpu_ep_fallback") == "1" and not started:
+            raise RuntimeError("graph nodes that are assigned to the CPU")
         ends = [SimpleNamespace(name="image")]
         return SimpleNamespace(
             get_providers=lambda: [*started, "CPUExecutionProvider"],

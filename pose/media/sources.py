@@ -22,6 +22,8 @@ from .photos import on_white, read_picture
 USUAL_FPS = 30  # for sources that do not report theirs
 MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a larger gap is such a jump
 MAX_REORDER = 32  # packets by which a frame may stand later in the file than it is shown, with a margin
+# Text in a clip's file may be in any encoding; PyAV 19 takes it as it is by itself.
+ANY_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 SILENT_FOR = 10  # seconds after which an address that sends nothing counts as ended
 NUMBER = re.compile(r"%(0\d+)?d")  # in the name of numbered pictures
 
@@ -107,7 +109,7 @@ class Video:
         name = self.name.removeprefix("file:")
         options = {"rtsp_transport": "tcp"} if name.startswith("rtsp") else {}
         try:
-            self.container: Any = av.open(self.name, "r", None, options, metadata_errors="replace", timeout=SILENT_FOR)
+            self.container: Any = av.open(self.name, "r", None, options, timeout=SILENT_FOR, **ANY_TEXT)
         except av.FFmpegError as error:
             raise PoseError(f"{name} cannot be opened as a clip ({error.strerror})", "video") from error
         stream: Any = self.container.streams.best("video")

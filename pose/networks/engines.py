@@ -171,6 +171,7 @@ class OnnxRuntime:
 
     def __init__(self, device: str, precision: str, gpu_providers: dict[str, str] = GPU_PROVIDERS) -> None:
         self.onnxruntime = import_engine("onnxruntime", "ONNX Runtime")
+        self.onnxruntime.set_default_logger_severity(LOG_FATAL)
         self.name, self.precision = f"ONNX Runtime {self.onnxruntime.__version__}", "f32"
         self.device, self.provider = "CPU", "CPUExecutionProvider"
         if device == "gpu":
@@ -196,11 +197,15 @@ class OnnxRuntime:
         for key, value in entries.items():
             options.add_session_config_entry(key, value)
         how = {"use_tf32": "0"} if self.provider.startswith("CUDA") else {}
-        session = self.onnxruntime.InferenceSession(
-            model.replace(FIXED_SIDES, FREE_SIDES), options, [(self.provider, how)]
-        )
-        if session.get_providers()[0] != self.provider:
-            raise PoseError(f"ONNX Runtime cannot start {self.device}", "device")
+        args = model.replace(FIXED_SIDES, FREE_SIDES), options, [(self.provider, how)]
+        try:
+            session = self.onnxruntime.InferenceSession(*args)
+        except Exception:  # a provider that did not start is reported as if it could not do any operator
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
+            if self.onnxruntime.InferenceSession(*args).get_providers()[0] == self.provider:
+                raise
+            reason = "no such GPU or driver, or its libraries are missing"
+            raise PoseError(f"{self.name} cannot start {self.device} ({reason})", "device") from None
         source, names = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
         return lambda blob: dict(zip(names, session.run(names, {source: blob}), strict=True))
 
