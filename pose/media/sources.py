@@ -17,7 +17,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from .. import PoseError
-from .photos import on_white, read_picture
+from .photos import check_is_file, on_white, read_picture
 
 USUAL_FPS = 30  # for sources that do not report theirs
 MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a larger gap is such a jump
@@ -91,6 +91,8 @@ class Video:
 
     def __init__(self, name: str) -> None:
         self.files = [] if is_live(name) else [Path(name)]
+        for path in self.files:
+            check_is_file(path, "video")
         self.name = name if is_live(name) else f"file:{name}"  # else a colon in a path would mean a protocol
         self.open()
         rate = self.stream.average_rate if self.container.duration else self.stream.guessed_rate
