@@ -38,6 +38,7 @@ REMEDIES = {  # by PoseError.argument
     "frames": "check --video_file and --frame_first",
     "precision": "leave --precision out",
     "image": "check --image_file",
+    "list": "save it as a text with a path on each line",
     "max_pixels": "raise --max_pixels or make it smaller",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -212,7 +213,7 @@ def is_live(name: str) -> bool:
 
 def is_numbered(name: str) -> bool:
     """Whether a source's name stands for numbered pictures, such as frame_%04d.png."""
-    return not is_live(name) and len(NUMBER.findall(name)) == 1 and name.count("%") == 1 and not Path(name).exists()
+    return not is_live(name) and len(NUMBER.findall(name)) == 1 and name.count("%") == 1 and not os.path.exists(name)
 
 
 def stem_of(name: str) -> str:
