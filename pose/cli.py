@@ -24,6 +24,7 @@ PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
 # Where pip installed the package, results go where one stands.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
+MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
 STAGES = range(1, 7)
 MODES = ["COCO", "MPI"]
 NETWORKS = ["auto", "openpose", "blazepose"]
@@ -40,6 +41,8 @@ REMEDIES = {  # by PoseError.argument
     "frames": "check --video_file and --frame_first",
     "precision": "leave --precision out",
     "image": "check --image_file",
+    "list": "save it as a text with a path on each line",
+    "max_pixels": "raise --max_pixels or make it smaller",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
     "network": "--model_folder says where else it is, and --network blazepose needs no download",
@@ -86,6 +89,8 @@ class Parser(argparse.ArgumentParser):
         add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
         option_help = "the same, as an option"
         add(option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help=option_help)
+        pixels_help = "larger pictures are refused"
+        add("--max_pixels", type=whole_number(1), metavar="N", default=MAX_PIXELS, help=pixels_help)
 
     def add_network_options(self) -> None:
         add, lower = self.groups["network"].add_argument, str.lower
@@ -147,6 +152,7 @@ class Parser(argparse.ArgumentParser):
             at = words.index("--net_resolution")
             words[at : at + 2] = ["=".join(words[at : at + 2])]
         args = self.parse_args(words)
+        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)  # read when OpenCV is imported
         args.inputs = [*args.inputs, *args.named_inputs] or [self.example]
         return args
 

@@ -242,6 +242,13 @@ def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
     assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
 
 
+def test_pictures_with_too_many_pixels_are_refused(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 51, 3), 90, np.uint8))
+    said = [run(IMAGE, "--max_pixels", pixels, "a.png") for pixels in (1019, 1020)]
+    assert [done.returncode for done in said] == [1, 0]
+    assert said[0].stderr == "Error: a.png has too many pixels; raise --max_pixels or make it smaller.\n"
+
+
 @pytest.mark.parametrize("background", ["black", "white"])
 def test_background(run, tmp_path, background):
     done = run(IMAGE, "--background", background)

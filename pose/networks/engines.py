@@ -170,6 +170,7 @@ class OnnxRuntime:
     locate_weights = staticmethod(os.path.basename)
 
     def __init__(self, device: str, precision: str, gpu_providers: dict[str, str] = GPU_PROVIDERS) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to its maker
         self.onnxruntime = import_engine("onnxruntime", "ONNX Runtime")
         self.onnxruntime.set_default_logger_severity(LOG_FATAL)
         self.name, self.precision = f"ONNX Runtime {self.onnxruntime.__version__}", "f32"
