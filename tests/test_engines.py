@@ -55,10 +55,12 @@ def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path):
     """Where it does, it keeps what it will send in a database below the home."""
     pytest.importorskip("onnxruntime")
     script = "from pose import PoseEstimator; PoseEstimator(engine='onnxruntime')"
-    places = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA")}
+    home = tmp_path / "home"
+    home.mkdir()
+    places = {name: str(home) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA")}
     env = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")} | places
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env=env, check=True)
-    assert list(tmp_path.iterdir()) == []
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.parametrize("module", OPTIONAL)
