@@ -111,7 +111,7 @@ class ClipJob:
 
         def timed(*frame: Any) -> Any:
             with self.clock("inference"):
-                return self.estimator(*frame)
+                return self.estimator.estimate_3d(*frame)
 
         self.estimator.restart(self.checkpoint.estimator)
         every_frame = self.args.no_track or self.args.no_smooth

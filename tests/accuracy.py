@@ -231,7 +231,7 @@ def report_mediapipe(python: str, cases: list[ground_truth.Case]) -> None:
         subprocess.run([python, "-c", MEDIAPIPE, *names], check=True, stderr=subprocess.DEVNULL)
         for name, case in zip(names, cases, strict=True):
             rows = np.load(f"{name}.npy")
-            people = [coco_pose(rows[:, :2], rows[:, 2])] if len(rows) else []
+            people = [coco_pose(rows[:, :2], rows[:, 2], rows[:, 3:])] if len(rows) else []
             scores[case.group].add(np.array(people, np.float32).reshape(-1, len(LANDMARK_OF), 3), case)
     table("MediaPipe Pose (full)", HEAD, {name: score.row() for name, score in scores.items()})
 

@@ -1,3 +1,4 @@
+import os
 import struct
 import threading
 import wave
@@ -267,6 +268,11 @@ def test_leaving_early_ends_the_reader(clip):
     [
         (lambda path: None, "cannot be opened as a clip .No such file or directory"),
         (lambda path: path.mkdir(), "cannot be opened as a clip .Is a directory"),
+        pytest.param(
+            lambda path: os.mkfifo(path),
+            "is a pipe, device or socket",
+            marks=pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes"),
+        ),
         (lambda path: path.write_bytes(b""), "cannot be opened as a clip .Invalid data"),
         (lambda path: path.write_bytes(b"Dear diary,\n" * 50), "cannot be opened as a clip"),
         (lambda path: (make_clip(path), path.write_bytes(path.read_bytes()[:700])), "has no moving pictures"),

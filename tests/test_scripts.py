@@ -16,11 +16,12 @@ import pytest
 from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
-import get_hpe_video
+from pose.choices import CODECS
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
 EXAMPLE = PROJECT / "Input" / "example_image1.png"
+HIPS = [8, 11]
 
 
 @pytest.fixture
@@ -40,6 +41,11 @@ def poses(path):
     """People (N, K, 3) of a JSON file."""
     people = json.loads(path.read_text())["people"]
     return np.array([person["pose_keypoints_2d"] for person in people]).reshape(len(people), -1 if people else 18, 3)
+
+
+def in_space(path):
+    """Of each person of a JSON file X, Y, Z and score (N, K, 4), or as many empty lists."""
+    return [np.array(p["pose_keypoints_3d"]).reshape(-1, 4) for p in json.loads(path.read_text())["people"]]
 
 
 def frames_of(path):
@@ -91,6 +97,9 @@ def test_the_examples_against_labels(run, tmp_path):
     for example, label in (("example_image1", "walker"), ("example_image2", "two_people")):
         found, people = poses(folder / f"{example}_keypoints.json"), ground_truth.load(label)[0]
         assert len(found) == len(people)
+        for person, world in zip(found, in_space(folder / f"{example}_keypoints.json"), strict=True):
+            assert np.array_equal(world[:, 3], person[:, 2])
+            assert np.abs(world[HIPS, :3].sum(axis=0)).max() < 0.05 and 1 < np.ptp(world[:, 1]) < 2  # metres
         for person in people:
             assert ground_truth.errors(found, person).max() < 0.045
     (astronaut,), (label,) = poses(folder / "example_image3_keypoints.json"), ground_truth.load("astronaut")[0]
@@ -112,7 +121,7 @@ def test_the_example_clip_against_labels(run, tmp_path):
     ]
     files = sorted((folder / "example_video1_json").iterdir())
     assert [path.name for path in files] == [f"example_video1_{n:012}_keypoints.json" for n in range(96)]
-    assert all(len(poses(path)) >= 1 for path in files)
+    assert all(len(poses(path)) >= 1 and in_space(path)[0].shape == (18, 4) for path in files)
     off = [
         ground_truth.errors(poses(files[number]), person)
         for number, people in ground_truth.load("walk").items()
@@ -233,6 +242,13 @@ def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
     assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
 
 
+def test_pictures_with_too_many_pixels_are_refused(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 51, 3), 90, np.uint8))
+    said = [run(IMAGE, "--max_pixels", pixels, "a.png") for pixels in (1019, 1020)]
+    assert [done.returncode for done in said] == [1, 0]
+    assert said[0].stderr == "Error: a.png has too many pixels; raise --max_pixels or make it smaller.\n"
+
+
 @pytest.mark.parametrize("background", ["black", "white"])
 def test_background(run, tmp_path, background):
     done = run(IMAGE, "--background", background)
@@ -325,6 +341,7 @@ def test_openposes_networks_see_two_painted_figures(run, tmp_path, seeing_models
     )
     found = poses(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")
     assert len(found) == 2
+    assert not any(map(len, in_space(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")))
     found = found[np.argsort(found[:, 1, 0])]
     assert (found[:, :, 2] > 0).all()
     assert np.abs(found[:, :, :2] - truth_xy).max() < 5
@@ -364,7 +381,7 @@ def test_several_clips_and_one_bad_one(run, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("codec", get_hpe_video.CODECS)
+@pytest.mark.parametrize("codec", CODECS)
 def test_codec(run, tmp_path, codec):
     done = run(VIDEO, "--network", "blazepose", "--codec", codec, "--video_file", make_clip(tmp_path / "clip.mp4"))
     assert (done.returncode, done.stderr) == (0, "")

@@ -51,6 +51,13 @@ def test_a_row_a_person_and_frame(tmp_path, suffix):
     assert (third["file"], third["frame"], third["id"]) == ("b,\n.jpg", "0", "-1")
 
 
+def test_metres_change_nothing(tmp_path):
+    people = np.dstack([TWO, np.ones((2, 18, 3))])
+    for suffix in (".csv", ".json"):
+        paths = [write(tmp_path / f"{n}{suffix}", ("a.jpg", 0, 0, p)) for n, p in enumerate((TWO, people))]
+        assert paths[0].read_text() == paths[1].read_text()
+
+
 def test_columns_of_mpi(tmp_path):
     path = write(tmp_path / "t.csv", ("a.jpg", 0, 0, np.ones((1, 15, 3))), skeleton=MPI)
     assert rows_of(path)[0]["Chest_score"] == "1"

@@ -140,4 +140,4 @@ def test_who_is_apart_and_who_is_known(her):
     assert elsewhere([her], [her]) == []
     assert elsewhere([her], []) == [her]
     assert is_duplicate(her.pose, [her.pose])
-    assert not is_duplicate(her.pose + np.array([400, 0, 0]), [her.pose])
+    assert not is_duplicate(her.pose + np.array([400, *[0] * 5]), [her.pose])

@@ -21,6 +21,7 @@ import numpy as np
 from .. import PoseError
 from .report import Summary
 from .results import add_to_stem, atomic_write, remove
+from .sources import ANY_TEXT
 
 NUMPY_NAMES = ("ndarray", "dtype", "scalar", "_reconstruct", "_frombuffer")  # what its arrays and numbers are made with
 
@@ -128,7 +129,7 @@ def settings_tag(settings: dict[str, Any]) -> str:
 
 def is_complete(clip: Path, settings: dict[str, Any]) -> bool:
     """Whether a clip was made with these settings. A GIF carries no comment."""
-    with contextlib.suppress(av.FFmpegError), av.open(f"file:{clip}", metadata_errors="replace") as container:
+    with contextlib.suppress(av.FFmpegError), av.open(f"file:{clip}", **ANY_TEXT) as container:
         return settings_tag(settings) in container.metadata.values()
     return False
 

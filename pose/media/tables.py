@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import PoseError
 from ..skeletons import Skeleton
-from .results import add_to_stem, atomic_write, rounded
+from .results import add_to_stem, atomic_write, flat, rounded
 
 ROW_GROUP = 10_000  # rows of a Parquet file that are kept in memory
 COCO_KEYPOINTS = (
@@ -55,10 +55,10 @@ def table_columns(skeleton: Skeleton) -> list[str]:
 def table_row(file: str, frame: int, t: float, identity: int, pose: np.ndarray) -> list:
     """A keypoint that was not found has score 0 and no x and y; the box is that of the others. No identity is -1."""
     row: list[Any] = [file, frame, rounded(t), identity]
-    for x, y, score in pose.tolist():
+    for x, y, score in pose[:, :3].tolist():
         row += [rounded(x), rounded(y), rounded(score)] if score else [None, None, 0]
     xy = pose[pose[:, 2] > 0, :2]
-    return row + [rounded(value) for value in np.ravel([xy.min(axis=0), np.ptp(xy, axis=0)]).tolist()]
+    return row + flat(np.stack([xy.min(axis=0), np.ptp(xy, axis=0)]))
 
 
 @contextlib.contextmanager
@@ -107,7 +107,7 @@ def open_coco_json(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
             result = {
                 "image_id": image_id(name, frame),
                 "category_id": 1,  # person
-                "keypoints": [rounded(value) for value in pose[order].ravel().tolist()],
+                "keypoints": flat(pose[order, :3]),
                 "score": rounded(pose[order, 2].mean().item()),
                 "file_name": name,
                 "frame": frame,

@@ -21,11 +21,10 @@ import cv2
 import numpy as np
 
 from .. import PoseError
+from ..choices import STAGES
 from .caffe_to_onnx import onnx_model
-from .registry import BLAZEPOSE, PACKAGE, STAGES, WeightsFile
+from .registry import BLAZEPOSE, PACKAGE, WeightsFile
 
-DEVICES = ("cpu", "gpu")
-PRECISIONS = ("auto", "fp32", "bf16")
 IS_OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
 GPU_PROVIDERS = {  # ONNX Runtime's, the quickest first
@@ -170,7 +169,9 @@ class OnnxRuntime:
     locate_weights = staticmethod(os.path.basename)
 
     def __init__(self, device: str, precision: str, gpu_providers: dict[str, str] = GPU_PROVIDERS) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to its maker
         self.onnxruntime = import_engine("onnxruntime", "ONNX Runtime")
+        self.onnxruntime.set_default_logger_severity(LOG_FATAL)
         self.name, self.precision = f"ONNX Runtime {self.onnxruntime.__version__}", "f32"
         self.device, self.provider = "CPU", "CPUExecutionProvider"
         if device == "gpu":
@@ -196,11 +197,15 @@ class OnnxRuntime:
         for key, value in entries.items():
             options.add_session_config_entry(key, value)
         how = {"use_tf32": "0"} if self.provider.startswith("CUDA") else {}
-        session = self.onnxruntime.InferenceSession(
-            model.replace(FIXED_SIDES, FREE_SIDES), options, [(self.provider, how)]
-        )
-        if session.get_providers()[0] != self.provider:
-            raise PoseError(f"ONNX Runtime cannot start {self.device}", "device")
+        args = model.replace(FIXED_SIDES, FREE_SIDES), options, [(self.provider, how)]
+        try:
+            session = self.onnxruntime.InferenceSession(*args)
+        except Exception:  # a provider that did not start is reported as if it could not do any operator
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
+            if self.onnxruntime.InferenceSession(*args).get_providers()[0] == self.provider:
+                raise
+            reason = "no such GPU or driver, or its libraries are missing"
+            raise PoseError(f"{self.name} cannot start {self.device} ({reason})", "device") from None
         source, names = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
         return lambda blob: dict(zip(names, session.run(names, {source: blob}), strict=True))
 
@@ -219,7 +224,6 @@ Engine = OpenCV | OpenVINO | OnnxRuntime
 BY_NAME: dict[str, type[Engine]] = {
     "opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "tensorrt": TensorRT
 }  # fmt: skip
-ENGINES = ("auto", *BY_NAME)
 ORDER = {  # the fastest first, whole commands; OpenVINO starts slowly, and without bf16 gains less than that takes
     "cpu": ("opencv", "openvino") if IS_OPENCV_5 else ("onnxruntime", "opencv", "openvino"),
     "gpu": ("onnxruntime", "openvino", "opencv"),
