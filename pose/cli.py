@@ -143,7 +143,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
         """Paths by themselves or after their option; the example where there are none."""
-        self.example = show_path(example)
+        self.example, self.metavar = show_path(example), metavar
         add = self.groups["input"].add_argument
         add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
         option_help = "the same, as an option"
@@ -225,7 +225,10 @@ class Parser(argparse.ArgumentParser):
             words[at : at + 2] = ["=".join(words[at : at + 2])]
         args = self.parse_args(words)
         os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)  # read when OpenCV is imported
-        args.inputs = [*args.inputs, *args.named_inputs] or [self.example]
+        named = [*args.inputs, *args.named_inputs]
+        if not named and PROJECT != CLONE:
+            self.error(f"name a {self.metavar}; the examples are in the project's repository, pip installs none")
+        args.inputs = named or [self.example]
         return args
 
     def error(self, message: str) -> NoReturn:

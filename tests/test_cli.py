@@ -35,6 +35,14 @@ def test_defaults(parser):
     assert args.inputs == ["photo.jpg"]
 
 
+def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "PROJECT", Path())
+    assert parser.parse(["a.jpg"]).inputs == ["a.jpg"]
+    with pytest.raises(SystemExit):
+        parser.parse([])
+    assert "name a PHOTO; the examples are in the project's repository" in capsys.readouterr().err
+
+
 def test_defaults_are_the_librarys(parser):
     defaults = {name: given.default for name, given in inspect.signature(PoseEstimator).parameters.items()}
     options = cli.estimator_options(parser.parse([]))

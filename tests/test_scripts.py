@@ -102,6 +102,8 @@ def test_the_examples_against_labels(run, tmp_path):
             assert np.abs(world[HIPS, :3].sum(axis=0)).max() < 0.05 and 1 < np.ptp(world[:, 1]) < 2  # metres
         for person in people:
             assert ground_truth.errors(found, person).max() < 0.045
+    for example, count in (("example_image4", 6), ("example_image5", 1), ("example_image6", 1), ("example_image7", 1)):
+        assert len(poses(folder / f"{example}_keypoints.json")) == count
     (astronaut,), (label,) = poses(folder / "example_image3_keypoints.json"), ground_truth.load("astronaut")[0]
     face = [0, 14, 15, 16, 17]  # the rest is under a space suit
     assert (ground_truth.distances(astronaut, label)[face] < 0.045).all()
@@ -137,6 +139,18 @@ def test_the_example_clip_against_labels(run, tmp_path):
         changed = np.abs(a.astype(int) - b).max(axis=2) > 90
         assert changed[30:].sum() > 300  # a skeleton
         assert changed[:25, :200].sum() > 50  # frame number and seconds
+
+
+def test_two_who_cross_keep_their_identities(run, tmp_path):
+    done = run(VIDEO, "--network", "blazepose", "--write_json", PROJECT / "Input" / "example_video2.mp4")
+    assert "77 frames at 30 fps (2.6 s): 2 people" in done.stdout
+    neck_x = {0: [], 1: []}  # by identity
+    for path in sorted((tmp_path / "Output" / "VideoCOCO" / "example_video2_json").iterdir()):
+        for person in json.loads(path.read_text())["people"]:
+            neck_x[person["person_id"][0]].append(person["pose_keypoints_2d"][3])
+    to_the_right, to_the_left = sorted(neck_x.values(), key=lambda xs: xs[0])
+    assert max(to_the_right[0], to_the_left[-1]) < 200
+    assert min(to_the_right[-1], to_the_left[0]) > 600
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
