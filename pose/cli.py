@@ -1,4 +1,4 @@
-"""What both commands share: options, output names, signals, and how an error reaches the person.
+"""What both commands share: options, and how an error reaches the person.
 
 Imports nothing heavy, so that --help and a mistyped option answer at once.
 """
@@ -6,17 +6,17 @@ Imports nothing heavy, so that --help and a mistyped option answer at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import PoseError, __version__
 from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
+from .signals import signals
 
 if TYPE_CHECKING:
     from . import PoseEstimator, VideoPoseEstimator
@@ -153,33 +153,15 @@ class Parser(argparse.ArgumentParser):
     def add_common_options(self) -> None:
         """What both commands take."""
         positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
+        size_help = "most that the network's input measures; -1 for one side: what the aspect ratio asks"
         options: list[tuple[Any, ...]] = [
             ("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, positive, "N"),
             ("network", "--mode", "18 or 15 keypoints", "COCO", MODES),
-            (
-                "network",
-                "--network",
-                "auto: openpose where its weights are, else blazepose, in the box",
-                "auto",
-                NETWORKS,
-            ),
+            ("network", "--network", "auto: openpose where its weights are, else blazepose", "auto", NETWORKS),
             ("network", "--device", "gpu: CUDA or what else works here", "cpu", DEVICES),
             ("network", "--engine", "auto: the fastest that is installed and works on the device", "auto", ENGINES),
-            (
-                "network",
-                "--precision",
-                "bf16: twice as fast, less exact; OpenVINO on a recent processor",
-                "auto",
-                PRECISIONS,
-            ),
-            (
-                "network",
-                "--net_resolution",
-                "network input at most; -1: no limit for that side",
-                "auto",
-                net_resolution,
-                "WxH",
-            ),
+            ("network", "--precision", "bf16: half the time, less exact; takes OpenVINO", "auto", PRECISIONS),
+            ("network", "--net_resolution", size_help, "auto", net_resolution, "WxH"),
             ("network", "--model_folder", "where getModels.sh put the weights", show_path(PACKAGE), Path, "DIR"),
             ("network", "--stages", "stop OpenPose's network early: faster, less exact", STAGES, range(1, STAGES + 1)),
             ("network", "--accuracy", "how many inferences: speed or precision", "balanced", ACCURACIES),
@@ -201,22 +183,10 @@ class Parser(argparse.ArgumentParser):
 
     def add_many_files_options(self) -> None:
         self.add("input", "--recursive", "subfolders too; results lie in the same tree below --output_dir")
-        self.add(
-            "output",
-            "--write_table",
-            "everyone in all inputs in a table (.csv, with pyarrow .parquet)",
-            None,
-            path_ending(".csv", ".parquet"),
-            "FILE",
-        )
-        self.add(
-            "output",
-            "--write_coco_json",
-            "everyone in all inputs as COCO's keypoint results (.json)",
-            None,
-            path_ending(".json"),
-            "FILE",
-        )
+        coco_help = "everyone in all inputs as COCO's keypoint results (.json)"
+        self.add("output", "--write_coco_json", coco_help, None, path_ending(".json"), "FILE")
+        table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
+        self.add("output", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE")
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         words = list(sys.argv[1:] if argv is None else argv)
@@ -230,50 +200,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see --help.\n")
-
-
-class Signals:
-    """Ctrl-C, kill, a closed terminal: the first raises KeyboardInterrupt; later ones must not disturb the clean-up."""
-
-    received: int | None = None
-    is_deferring = False
-    then: Callable[[], None]
-    numbers = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-
-    def listen(self) -> None:
-        self.received = None
-        for number in self.numbers:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self.handle)
-
-    def ignore(self) -> None:
-        for number in self.numbers:
-            signal.signal(number, signal.SIG_IGN)
-
-    def handle(self, number: int, _: object) -> None:
-        if self.received is None:
-            self.received = number
-            if not self.is_deferring:
-                raise KeyboardInterrupt
-            self.then()
-
-    def check(self) -> None:
-        """Where a deferred signal may interrupt."""
-        if self.received is not None:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Signals call `then` and wait until the block checks for them or is done, all of it."""
-        self.then, self.is_deferring = then, True
-        try:
-            yield
-        finally:
-            self.is_deferring = False
-            self.check()
-
-
-signals = Signals()
 
 
 def run(main: Callable[[], int]) -> int:

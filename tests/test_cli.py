@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pose import PoseError, PoseEstimator, cli
+from pose.signals import Signals
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def parser():
 @pytest.fixture(autouse=True)
 def signals():
     """cli.run is a program's whole life: it leaves signals as that needs them."""
-    before = {number: signal.getsignal(number) for number in cli.Signals.numbers}
+    before = {number: signal.getsignal(number) for number in Signals.numbers}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -15,6 +15,7 @@ from pose import cli
 from pose.clip import ClipJob
 from pose.media.reader import ClipReader
 from pose.media.writer import CODECS
+from pose.signals import Signals
 from pose.window import Windows
 
 FRAMES = 20
@@ -36,7 +37,7 @@ def clip(tmp_path):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """The command with these options, with two Ctrl-C while the frame `at` of a clip called NAME is drawn: its code."""
-    before, render = {number: signal.getsignal(number) for number in cli.Signals.numbers}, ClipJob.render
+    before, render = {number: signal.getsignal(number) for number in Signals.numbers}, ClipJob.render
 
     def run(*options, at=None, name=".mp4"):
         def interrupted(self, frame):
@@ -46,7 +47,7 @@ def run(tmp_path, monkeypatch):
             return render(self, frame)
 
         monkeypatch.setattr(ClipJob, "render", interrupted)
-        monkeypatch.setattr(cli, "signals", cli.Signals())
+        monkeypatch.setattr(cli, "signals", Signals())
         fixed = ["--network", "blazepose", "--write_json", "--no_display", "--output_dir", str(tmp_path)]
         try:
             return cli.run(lambda: get_hpe_video.main([*fixed, *options]))
