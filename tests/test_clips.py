@@ -1,3 +1,5 @@
+import functools
+import http.server
 import itertools
 import re
 import shutil
@@ -288,6 +290,29 @@ def make_sound(path):
     with wave.open(str(path), "wb") as sound:
         sound.setparams((1, 2, 8000, 8000, "NONE", ""))
         sound.writeframes(bytes(16000))
+
+
+def test_an_address_plays_where_its_server_cannot_seek_if_its_index_comes_first(tmp_path):
+    make_clip(tmp_path / "end.mp4", frames=40, codec="mjpeg", size_wh=(640, 480))
+    copy(tmp_path / "end.mp4", tmp_path / "start.mp4")
+    handler = functools.partial(QuietHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        (thread := threading.Thread(target=server.serve_forever, args=[0.01])).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert len(read(f"{address}/start.mp4")[0]) == 40
+        with pytest.raises(PoseError, match=f"{address}/end.mp4 sends no frame.*; download it first"):
+            read(f"{address}/end.mp4")
+        with pytest.raises(PoseError, match="Server returned 404 Not Found"):
+            read(f"{address}/none.mp4")
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Sends whole files only."""
+
+    def log_message(self, *_):
+        pass
 
 
 def test_numbered_pictures_with_a_gap(tmp_path):
