@@ -40,6 +40,7 @@ class Signals:
     @contextlib.contextmanager
     def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Signals call `then` and wait until the block checks for them or is done, all of it."""
+        self.check()  # Python drops a KeyboardInterrupt in a callback, such as those of its imports
         self.then, self.is_deferring = then, True
         try:
             yield

@@ -1,3 +1,4 @@
+import contextlib
 import inspect
 import os
 import signal
@@ -144,6 +145,19 @@ def test_what_must_not_be_broken_is_finished_before_a_ctrl_c_counts():
 
     assert cli.run(main) == 130
     assert done == ["told", "whole"]
+
+
+def test_a_ctrl_c_that_python_drops_counts_before_work_begins():
+    done = []
+
+    def main():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with cli.signals.deferred():
+            done.append("never")
+
+    assert cli.run(main) == 130
+    assert done == []
 
 
 def test_a_second_ctrl_c_does_not_disturb_the_tidying_up():

@@ -29,6 +29,17 @@ def test_signals_at_random_moments(tmp_path):
     assert sum(ends.values()) == 4
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("name", ["get_hpe_image", "get_hpe_video"])
+def test_ctrl_c_while_python_imports(tmp_path, name):
+    (tmp_path / "argparse.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+    program = f"import signal, sys; sys.argv = ['bin/{name}']; \
+signal.signal(signal.SIGINT, signal.default_int_handler); import {name}"
+    path = f"{tmp_path}{os.pathsep}{cli.PROJECT}"
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, capture_output=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
 @pytest.fixture
 def clip(tmp_path):
     return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
