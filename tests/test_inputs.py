@@ -37,7 +37,12 @@ def test_files_folders_and_patterns(find):
         ("c[1].png", "c[1]"),
         ("x/b.png", "b-2"),
     ]
-    for name, says in (("", "empty name"), ("*.gif", "is not there"), ("x" * 5000, "is not there"), ("x/empty", "holds none of")):
+    for name, says in (
+        ("", "empty name"),
+        ("*.gif", "is not there"),
+        ("x" * 5000, "is not there"),
+        ("x/empty", "holds none of"),
+    ):
         Path("x/empty").mkdir(exist_ok=True)
         with pytest.raises(PoseError, match=f"{says}.*--image_file"):
             find(name)

@@ -242,6 +242,29 @@ def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
     assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on memory")
+def test_a_photo_too_large_for_the_memory_does_not_stop_the_others(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((13_000, 13_000), np.uint8))
+    shutil.copy(EXAMPLE, tmp_path / "b.png")
+    command = [
+        "bash",
+        "-c",
+        'ulimit -v 1600000; exec "$@"',
+        "",
+        sys.executable,
+        IMAGE,
+        "--no_display",
+        "a.png",
+        "b.png",
+    ]
+    command += ["--output_dir", "Output"]
+    one_thread = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}  # each takes some memory
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | one_thread, capture_output=True, text=True)
+    says = "Error: There is not enough memory for a.png; try a smaller --net_resolution or picture.\n"
+    assert (done.returncode, done.stderr) == (1, says)
+    assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
 def test_pictures_with_too_many_pixels_are_refused(run, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 51, 3), 90, np.uint8))
     said = [run(IMAGE, "--max_pixels", pixels, "a.png") for pixels in (1019, 1020)]
