@@ -34,7 +34,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_many_files_options()
     heatmaps_help = "also write what the network saw: all keypoints' heatmaps, one keypoint's by its name, or fields"
-    parser.groups["output"].add_argument("--heatmaps", metavar="all|fields|KEYPOINT", help=heatmaps_help)
+    parser.add("output", "--heatmaps", heatmaps_help, None, str, "all|fields|KEYPOINT")
     args = parser.parse(argv)
     if args.write_coco_json and args.mode != "COCO":
         parser.error("--write_coco_json takes --mode COCO")

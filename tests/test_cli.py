@@ -8,14 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-import get_hpe_video
 from pose import PoseError, PoseEstimator, cli
-from pose.draw import STYLES
-from pose.media.writer import CODECS
-from pose.networks.engines import DEVICES, ENGINES, PRECISIONS
-from pose.networks.registry import NETWORKS, STAGES
-from pose.skeletons import SKELETONS
-from pose.topdown import PRESETS
 
 
 @pytest.fixture
@@ -42,17 +35,6 @@ def test_defaults(parser):
     assert (args.model_folder.resolve(), args.output_dir.resolve()) == (cli.PACKAGE, cli.PROJECT / "Output")
     assert not (args.write_json or args.no_display or args.quiet)
     assert args.inputs == ["photo.jpg"]
-
-
-def test_choices_are_the_librarys(parser):
-    """They are repeated in cli.py so that --help imports nothing heavy."""
-    choices = {action.dest: action.choices for action in parser._actions}
-    assert list(choices["mode"]) == list(SKELETONS)
-    assert (list(choices["device"]), choices["engine"]) == (list(DEVICES), list(ENGINES))
-    assert (choices["precision"], choices["accuracy"]) == (list(PRECISIONS), list(PRESETS))
-    assert list(NETWORKS) == cli.NETWORKS
-    assert list(choices["stages"]) == list(range(1, STAGES + 1))
-    assert (choices["style"], get_hpe_video.CODECS) == (list(STYLES), list(CODECS))
 
 
 def test_defaults_are_the_librarys(parser):

@@ -17,7 +17,7 @@ from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
 import get_hpe_image
-import get_hpe_video
+from pose.choices import CODECS
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
@@ -396,7 +396,7 @@ def test_several_clips_and_one_bad_one(run, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("codec", get_hpe_video.CODECS)
+@pytest.mark.parametrize("codec", CODECS)
 def test_codec(run, tmp_path, codec):
     done = run(VIDEO, "--network", "blazepose", "--codec", codec, "--video_file", make_clip(tmp_path / "clip.mp4"))
     assert (done.returncode, done.stderr) == (0, "")
