@@ -3,9 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+# As a command, installed or not, and until cli.run listens: Ctrl-C ends it at once, without a traceback of imports.
+is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
+if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with table_writer(tables, estimator.skeleton) as write, contextlib.closing(Windows(not args.no_display)) as windows:
         for path, stem in photos:
             try:
-                people, pictures = process_photo(args, estimator, path, stem)
+                with cli.memory_errors(str(path)):
+                    people, pictures = process_photo(args, estimator, path, stem)
             except PoseError as error:  # one bad photo does not stop a folder of them
                 exit_code = cli.report_error(error)
             else:

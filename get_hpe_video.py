@@ -3,9 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+# As a command, installed or not, and until cli.run listens: Ctrl-C ends it at once, without a traceback of imports.
+is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
+if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
-import sys
 from collections.abc import Sequence
 from functools import partial
 
@@ -79,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, stem in zip(names, inputs.distinct(map(stem_of, names)), strict=True):
             try:
                 job = ClipJob(args, estimator, name, stem)
-                with cli.signals.deferred(job.source.stop):
+                with cli.signals.deferred(job.source.stop), cli.memory_errors(name):
                     job.run(windows)
                     rest.remove(name)
             except PoseError as error:  # one bad clip does not stop a folder of them

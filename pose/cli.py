@@ -1,4 +1,4 @@
-"""What both commands share: options, output names, signals, and how an error reaches the person.
+"""What both commands share: options, and how an error reaches the person.
 
 Imports nothing heavy, so that --help and a mistyped option answer at once.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import PoseError, __version__
 from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
+from .signals import signals
 
 if TYPE_CHECKING:
     from . import PoseEstimator, VideoPoseEstimator
@@ -26,6 +28,8 @@ CLONE = PACKAGE.parent
 # Where pip installed the package, results go where one stands.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
+LEAST_MEMORY = 1500  # MB; where less is allowed, libraries end the process when they are loaded
+OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 REMEDIES = {  # by PoseError.argument
     "codec": "choose another --codec",
@@ -36,6 +40,7 @@ REMEDIES = {  # by PoseError.argument
     "image": "check --image_file",
     "list": "save it as a text with a path on each line",
     "max_pixels": "raise --max_pixels or make it smaller",
+    "memory": "try a smaller --net_resolution or picture",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
     "network": "--model_folder says where else it is, and --network blazepose needs no download",
@@ -153,33 +158,15 @@ class Parser(argparse.ArgumentParser):
     def add_common_options(self) -> None:
         """What both commands take."""
         positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
+        size_help = "most that the network's input measures; -1 for one side: what the aspect ratio asks"
         options: list[tuple[Any, ...]] = [
             ("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, positive, "N"),
             ("network", "--mode", "18 or 15 keypoints", "COCO", MODES),
-            (
-                "network",
-                "--network",
-                "auto: openpose where its weights are, else blazepose, in the box",
-                "auto",
-                NETWORKS,
-            ),
+            ("network", "--network", "auto: openpose where its weights are, else blazepose", "auto", NETWORKS),
             ("network", "--device", "gpu: CUDA or what else works here", "cpu", DEVICES),
             ("network", "--engine", "auto: the fastest that is installed and works on the device", "auto", ENGINES),
-            (
-                "network",
-                "--precision",
-                "bf16: twice as fast, less exact; OpenVINO on a recent processor",
-                "auto",
-                PRECISIONS,
-            ),
-            (
-                "network",
-                "--net_resolution",
-                "network input at most; -1: no limit for that side",
-                "auto",
-                net_resolution,
-                "WxH",
-            ),
+            ("network", "--precision", "bf16: half the time, less exact; takes OpenVINO", "auto", PRECISIONS),
+            ("network", "--net_resolution", size_help, "auto", net_resolution, "WxH"),
             ("network", "--model_folder", "where getModels.sh put the weights", show_path(PACKAGE), Path, "DIR"),
             ("network", "--stages", "stop OpenPose's network early: faster, less exact", STAGES, range(1, STAGES + 1)),
             ("network", "--accuracy", "how many inferences: speed or precision", "balanced", ACCURACIES),
@@ -201,22 +188,10 @@ class Parser(argparse.ArgumentParser):
 
     def add_many_files_options(self) -> None:
         self.add("input", "--recursive", "subfolders too; results lie in the same tree below --output_dir")
-        self.add(
-            "output",
-            "--write_table",
-            "everyone in all inputs in a table (.csv, with pyarrow .parquet)",
-            None,
-            path_ending(".csv", ".parquet"),
-            "FILE",
-        )
-        self.add(
-            "output",
-            "--write_coco_json",
-            "everyone in all inputs as COCO's keypoint results (.json)",
-            None,
-            path_ending(".json"),
-            "FILE",
-        )
+        coco_help = "everyone in all inputs as COCO's keypoint results (.json)"
+        self.add("output", "--write_coco_json", coco_help, None, path_ending(".json"), "FILE")
+        table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
+        self.add("output", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE")
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         words = list(sys.argv[1:] if argv is None else argv)
@@ -235,50 +210,6 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see --help.\n")
 
 
-class Signals:
-    """Ctrl-C, kill, a closed terminal: the first raises KeyboardInterrupt; later ones must not disturb the clean-up."""
-
-    received: int | None = None
-    is_deferring = False
-    then: Callable[[], None]
-    numbers = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-
-    def listen(self) -> None:
-        self.received = None
-        for number in self.numbers:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self.handle)
-
-    def ignore(self) -> None:
-        for number in self.numbers:
-            signal.signal(number, signal.SIG_IGN)
-
-    def handle(self, number: int, _: object) -> None:
-        if self.received is None:
-            self.received = number
-            if not self.is_deferring:
-                raise KeyboardInterrupt
-            self.then()
-
-    def check(self) -> None:
-        """Where a deferred signal may interrupt."""
-        if self.received is not None:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Signals call `then` and wait until the block checks for them or is done, all of it."""
-        self.then, self.is_deferring = then, True
-        try:
-            yield
-        finally:
-            self.is_deferring = False
-            self.check()
-
-
-signals = Signals()
-
-
 def run(main: Callable[[], int]) -> int:
     """main's exit code; an error is one sentence on stderr and 1, Ctrl-C 130, another signal 128 + its number."""
     prepare_process()
@@ -294,16 +225,36 @@ def run(main: Callable[[], int]) -> int:
 
 def translate_errors(main: Callable[[], int]) -> int:
     try:
-        return main()
+        check_memory_limit()
+        with memory_errors("this"):
+            return main()
     except ImportError as error:
         signals.check()  # numpy makes an ImportError of a Ctrl-C
         return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
     except PoseError as error:
         return report_error(error)
-    except MemoryError:
-        return report_error("Not enough memory; try a smaller --net_resolution or picture")
     except OSError as error:
         return report_os_error(error)
+
+
+def check_memory_limit() -> None:
+    with contextlib.suppress(ImportError):  # not on Windows
+        import resource
+
+        allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if 0 <= allowed < LEAST_MEMORY << 20:
+            raise PoseError(f"Only {allowed >> 20} MB of memory are allowed; allow {LEAST_MEMORY} (ulimit -v) or more")
+
+
+@contextlib.contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+    """What libraries raise where memory is short, as a PoseError; name: what it was for."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY(str(error)):
+            raise PoseError(f"There is not enough memory for {name}", "memory") from error
+        raise
 
 
 def prepare_process() -> None:

@@ -16,6 +16,7 @@ import pytest
 from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
+import get_hpe_image
 from pose.choices import CODECS
 from pose.cli import PROJECT
 
@@ -253,6 +254,20 @@ def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("Error: a.jpg is not a picture")
     assert done.stderr.count("\n") == 1
+    assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
+def test_a_photo_too_large_for_the_memory_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    def read_picture(path):
+        return cv2.resize(cv2.imread(str(EXAMPLE)), (1 << 20, 1 << 30) if path.name == "a.png" else (99, 99))
+
+    monkeypatch.setattr("pose.media.photos.read_picture", read_picture)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    assert get_hpe_image.main(["a.png", "b.png", "--no_display", "--output_dir", "Output"]) == 1
+    says = "Error: There is not enough memory for a.png; try a smaller --net_resolution or picture.\n"
+    assert capsys.readouterr().err == says
     assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
 
 

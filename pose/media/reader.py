@@ -42,7 +42,7 @@ class ClipReader:
         self.end = count if last < 0 else min(count, last + 1)
         self.frames_read, self.ended = 0, False
         self.t = 0.0  # of the frame read last
-        self.error: PoseError | None = None
+        self.error: Exception | None = None
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
@@ -118,10 +118,10 @@ class ClipReader:
                 if number >= self.first and (number - self.first) % self.step == 0:
                     frame = picture()
                     self.put((number, t, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
-        except PoseError as error:
-            self.error = error
-        except (av.FFmpegError, MemoryError, cv2.error) as error:
+        except av.FFmpegError as error:
             self.error = PoseError(f"A frame of {self.name} cannot be read ({error})", "video")
+        except Exception as error:  # raised where the frames are asked for
+            self.error = error
         self.put(None)
 
     def timed(self, frames: Iterator[Frame]) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:

@@ -149,6 +149,8 @@ class Video:
             self.broken += frame.is_corrupt
             yield number, None if t is None else t - self.start, functools.partial(self.picture, frame)
             number += 1
+        if number == 0 and self.name.startswith("http"):  # an MP4's index stands at its end as a rule
+            raise PoseError(f"{self.name} sends no frame, as its server may not let a player seek; download it first")
 
     def decode(self) -> Iterator[Any]:
         with contextlib.suppress(av.FFmpegError):  # the file breaks off: ClipReader.notes says so
