@@ -21,11 +21,13 @@ from pose import PoseEstimator, draw_skeleton  # noqa: E402
 from pose.labels import write  # noqa: E402
 
 INPUT, OUTPUT = PROJECT / "Input", PROJECT / "Output"
-COMMANDS = [  # of which the results in Output/ are: what runs, on which examples, with which options
-    (get_hpe_image, ["example_image1.png", "example_image4.jpg"], "--write_json"),
-    (get_hpe_image, ["example_image1.png"], "--mode MPI"),
-    (get_hpe_video, ["example_video1.mp4"], "--write_json --write_plot"),
-    (get_hpe_video, ["example_video1.mp4"], ""),  # the clip carries its options in a comment; a first run has none
+PHOTOS, CLIPS = ["example_image1.png", "example_image4.jpg"], ["example_video1.mp4"]
+COMMANDS = [  # of which the results in Output/ are. Those without options come last, as results may name the options
+    (get_hpe_image, PHOTOS, "--write_json"),  # that made them, and a first run has none.
+    (get_hpe_image, PHOTOS, ""),
+    (get_hpe_image, PHOTOS[:1], "--mode MPI"),
+    (get_hpe_video, CLIPS, "--write_json --write_plot"),
+    (get_hpe_video, CLIPS, ""),
 ]
 ROWS = [  # of example.jpg
     ["example_image4.jpg", "example_image6.jpg"],
