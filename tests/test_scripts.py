@@ -181,7 +181,7 @@ def test_nobody_is_no_error(run, tmp_path):
     cv2.imwrite(str(tmp_path / "plain.png"), np.full((200, 300, 3), 90, np.uint8))
     done = run(IMAGE, "--image_file", "plain.png", "--write_json")
     assert done.returncode == 0
-    assert "0 people" in done.stdout
+    assert "plain.png, 300x200: 0 people, 0 keypoints; " in done.stdout
     assert poses(tmp_path / "Output" / "ImageCOCO" / "plain_keypoints.json").shape[0] == 0
 
 
