@@ -18,7 +18,7 @@ SWING_SHARE = 0.4  # of the joint's own range, that it goes there and back in a 
 
 @dataclass(frozen=True)
 class Motion:
-    """A person's joint angles through a clip, T frames; those where somebody else is seen are left out."""
+    """A person's joint angles through the T frames of a clip in which they are seen."""
 
     t: np.ndarray  # (T,) seconds
     degrees: np.ndarray  # (T, 8) at ANGLES, smoothed, nan where not seen
@@ -36,36 +36,41 @@ class Motion:
         seen = degrees[certain & np.isfinite(degrees)]
         return (float(seen.min()), float(seen.max())) if len(seen) else (np.nan, np.nan)
 
-    def repetitions(self, name: str) -> list[int]:
-        """Numbers of the frames in which the joint is farthest from its rest, once for each time there and back."""
+    def turns(self, name: str, high: bool) -> list[int]:
+        """Numbers of the frames in which the joint turns at a high or at a low."""
         degrees, _ = self.side(name)
         seen = np.flatnonzero(np.isfinite(degrees))
         if not len(seen):
             return []
-        low, middle, high = np.percentile(degrees[seen], (2, 50, 98))
-        rests_low = middle - low < high - middle
-        turns = turning_points(degrees[seen], max(MIN_SWING, SWING_SHARE * (high - low)))
-        return [int(seen[turn]) for turn, is_high in turns if is_high == rests_low]
+        swing = float(np.ptp(np.percentile(degrees[seen], (2, 98))))
+        found = turning_points(degrees[seen], max(MIN_SWING, SWING_SHARE * swing))
+        return [int(seen[n]) for n, is_high in found if is_high == high]
+
+    def repetitions(self, name: str) -> list[int]:
+        """Numbers of the frames in which the joint is farthest from its rest, once for each time there and back."""
+        hangs_at_rest = name[1:] == "Shoulder"  # other joints are stretched then, which counts where both are as many
+        return max((self.turns(name, high) for high in (hangs_at_rest, not hangs_at_rest)), key=len)
+
+    def steps(self) -> list[int]:
+        """Numbers of the frames in which a knee is bent most, where right and left ones bend in turn; else none."""
+        right, left = self.turns("RKnee", high=False), self.turns("LKnee", high=False)
+        if abs(len(right) - len(left)) > 1 or len(right) + len(left) < 3:
+            return []
+        degrees = np.stack([self.side(name)[0] for name in ("RKnee", "LKnee")])
+        correlation = np.corrcoef(degrees[:, np.isfinite(degrees).all(axis=0)])[0, 1]
+        return sorted(right + left) if correlation < 0 else []
 
     def summary(self) -> str:
-        """One line: what is repeated, how often, how quickly; empty where nothing is."""
-        for joint in sorted(JOINTS, key=lambda joint: joint not in ("Knee", "Hip")):  # legs first
-            right, left = (self.repetitions(side + joint) for side in "RL")
-            both = np.isfinite(self.side("R" + joint)[0] + self.side("L" + joint)[0])
-            alternate = bool(right and left) and self.correlation(joint, both) < 0
-            more = right if len(right) > len(left) else left
-            times = self.t[sorted(right + left if alternate else more)]
-            if len(times) < 2:
-                continue
-            interval = float(np.median(np.diff(times)))
-            if alternate and joint in ("Knee", "Hip"):
-                return f"{len(times)} steps, {60 / interval:.0f} a minute ({joint.lower()})"
-            return f"{len(times)} repetitions, one every {interval:.1f} s ({joint.lower()})"
-        return ""
-
-    def correlation(self, joint: str, both: np.ndarray) -> float:
-        """Of the right and the left joint's degrees; negative where one bends while the other stretches."""
-        return float(np.corrcoef(self.side("R" + joint)[0][both], self.side("L" + joint)[0][both])[0, 1])
+        """One line: steps, or how often and how quickly the joint that moves most goes there and back; or nothing."""
+        if steps := self.steps():
+            return f"{len(steps)} steps, {60 / np.median(np.diff(self.t[steps])):.0f} a minute"
+        turns = {name: self.repetitions(name) for name in ANGLES}
+        repeated = [name for name in ANGLES if len(turns[name]) > 1]
+        if not repeated:
+            return ""
+        name = max(repeated, key=lambda name: np.ptp(self.limits(name)))
+        interval = np.median(np.diff(self.t[turns[name]]))
+        return f"{len(turns[name])} repetitions, one every {interval:.1f} s ({name[1:].lower()})"
 
 
 def motion_of(t: np.ndarray, poses: np.ndarray, skeleton: Skeleton) -> Motion:
