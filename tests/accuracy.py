@@ -1,10 +1,11 @@
-"""How right the keypoints are, against those labelled by hand: tables for the README.
+"""How right the keypoints are, against those labelled by hand: tables for tests/README.md.
 
-    python tests/accuracy.py [--engine NAME] [--precision NAME] [--choices] [--mediapipe PYTHON]
+    python tests/accuracy.py [--engine NAME] [--device NAME] [--precision NAME] [--choices] [--mediapipe PYTHON]
 
 PCK@0.1 and @0.05: the share of seen keypoints found within a tenth and a twentieth of the person's size from where
 they belong. "missed": not found at all; "wrong": found further off than a tenth; "another's": of the keypoints given to
 a person those that lie on someone else's. The "unseen" pictures were labelled after the thresholds had been chosen.
+The keypoints are also compared with those that OpenCV computes on the CPU.
 --choices: also what other settings would give, and take. --mediapipe: the same for MediaPipe Pose, by a Python that
 has it.
 """
@@ -28,7 +29,7 @@ PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 import ground_truth  # noqa: E402
 
-from pose import blazepose, topdown  # noqa: E402
+from pose import blazepose, poses, topdown  # noqa: E402
 from pose.blazepose import LANDMARK_OF, coco_pose  # noqa: E402
 from pose.estimate import PoseEstimator, VideoPoseEstimator  # noqa: E402
 from pose.media.photos import read_picture  # noqa: E402
@@ -288,6 +289,29 @@ def report_scores(scores: dict[str, Score]) -> None:
     table("keypoint's score", ["keypoints", "within 0.1", "within 0.05"], rows)
 
 
+def report_difference(cases: list[ground_truth.Case], find: PoseEstimator) -> None:
+    """How far keypoints are from those that OpenCV computes on the CPU, in sizes of the person."""
+    usual, off, lost = PoseEstimator(network="blazepose", engine="opencv"), [], 0
+    for case in cases:
+        left = list(find(case.picture))
+        for person in usual(case.picture):
+            distances = [np.linalg.norm(other[:, :2] - person[:, :2], axis=1) for other in left]
+            both = [(person[:, 2] > 0) & (other[:, 2] > 0) for other in left]
+            means = [d[b].mean() if b.any() else np.inf for d, b in zip(distances, both, strict=True)]
+            if not means or min(means) > poses.size(person):
+                lost += 1
+                continue
+            at = int(np.argmin(means))
+            off.append(distances[at][both[at]] / poses.size(person))
+            left.pop(at)
+    off = np.concatenate(off)
+    print(
+        f"\nAgainst OpenCV on the CPU: {(off < 0.005).mean():.3f} of {len(off)} keypoints are within 0.5 % of the "
+        f"person's size, median {np.median(off):.5f}, 99th percentile {np.percentile(off, 99):.4f}; {lost} people "
+        "are found by OpenCV alone."
+    )
+
+
 def report_labellers() -> None:
     """How far two people who label the same pictures are from each other."""
     pairs = ground_truth.second_pass()
@@ -302,15 +326,17 @@ def report_labellers() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", default="auto")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--choices", action="store_true", help="also the table of other settings")
     parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")
     args = parser.parse_args()
-    how = {"network": "blazepose", "engine": args.engine, "precision": args.precision}
+    how = {"network": "blazepose", "engine": args.engine, "device": args.device, "precision": args.precision}
     cases, find = list(ground_truth.cases()), PoseEstimator(**how)
     print(find.description)
     scores = {group: measure([case for case in cases if case.group == group], find) for group in ground_truth.GROUPS}
     table("labelled pictures", HEAD, {name: score.row() for name, score in scores.items()})
+    report_difference(cases, find)
     single = [case for case in cases if case.group == "one person"]
     single = [case for number, case in enumerate(single) if not case.name.startswith("walk ") or number % 5 == 0]
     rows = {name: measure([change(case) for case in single], find).row() for name, change in CONDITIONS.items()}

@@ -1,6 +1,6 @@
-"""How fast the commands and networks are here, with each engine, and against others: tables for the README.
+"""How fast the commands and networks are here, with each engine, and against others: tables for tests/README.md.
 
-    python tests/benchmark.py [--only limits/clips/photos/networks] [--runs N] [--model_folder DIR]
+    python tests/benchmark.py [--only limits/clips/photos/networks] [--runs N] [--device cpu/gpu] [--model_folder DIR]
                               [--opencv4 PYTHON] [--mediapipe PYTHON]
 
 Everything in a table is run in turn, round after round, so that a machine that slows down slows all alike. A cell has
@@ -32,13 +32,19 @@ PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 from pose import PoseError  # noqa: E402
 from pose.blazepose import LandmarkNetwork  # noqa: E402
+from pose.choices import STAGES  # noqa: E402
 from pose.networks import registry  # noqa: E402
 from pose.networks.engines import Engine, choose_engine  # noqa: E402
 from pose.networks.heatmap_network import HeatmapNetwork  # noqa: E402
-from pose.networks.registry import MOBILENET, PACKAGE, STAGES  # noqa: E402
+from pose.networks.registry import MOBILENET, PACKAGE  # noqa: E402
 
 OPENPOSE = registry.OPENPOSE["COCO"]
-ENGINES = ("opencv", "fp32"), ("onnxruntime", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")
+ENGINES = (
+    ("opencv", "cpu", "fp32"),
+    ("onnxruntime", "cpu", "fp32"),
+    ("openvino", "cpu", "fp32"),
+    ("openvino", "cpu", "bf16"),
+)
 SIDE = 368
 PHOTO, CLIP = PROJECT / "Input" / "example_image1.png", PROJECT / "Input" / "example_video1.mp4"
 LAG_REACH = 2  # frames before and after, between which a speed is measured
@@ -111,13 +117,14 @@ def timed(function: Callable[[], object]) -> Callable[[], tuple[float, str]]:
     return cell
 
 
-def engines() -> dict[str, tuple[Engine, list[str]]]:
-    """Those that work here, and the options that ask for them, by the name in a table."""
+def engines(device: str) -> dict[str, tuple[Engine, list[str]]]:
+    """Those that work here, and the options that ask for them, by the name in a table; for gpu that one as well."""
     found = {}
-    for name, precision in ENGINES:
+    for name, on, precision in ENGINES + ((("auto", "gpu", "auto"),) if device == "gpu" else ()):
         with contextlib.suppress(PoseError):
-            engine, _ = choose_engine(name, "cpu", precision)
-            found[f"{engine.name} {engine.precision}"] = engine, ["--engine", name, "--precision", precision]
+            engine, _ = choose_engine(name, on, precision)
+            options = ["--engine", name, "--device", on, "--precision", precision]
+            found[f"{engine.name} {engine.precision}, {engine.device}"] = engine, options
     return found
 
 
@@ -213,7 +220,7 @@ def report_clips(args: argparse.Namespace, work: Path) -> None:
         if args.mediapipe:
             cells[choice, "MediaPipe Pose (full), no drawing or writing"] = frames_a_second(mediapipe)
         cells[choice, "plain loop"] = frames_a_second(loop)
-        for column, (_, how) in engines().items():
+        for column, (_, how) in engines(args.device).items():
             command = [*ours, *options, *how, "--write_json", "--output_dir", work / choice]
             cells[choice, column] = frames_a_second(command)
     report("example clip, 856x424, frames a second", cells, args.runs, "{:.0f}")
@@ -263,7 +270,7 @@ def report_photos(args: argparse.Namespace, work: Path) -> None:
             if args.opencv4:
                 command = [args.opencv4, __file__, "--call", "plain", *files, photo, work / "plain.png"]
                 cells[row, "the plain method, OpenCV 4"] = seconds(command)
-            for column, (_, how) in engines().items():
+            for column, (_, how) in engines(args.device).items():
                 cells[row, column] = seconds([*image, *options, *how, photo])
     report("whole command", cells, args.runs, "{:.2f} s")
     report("start-up", {("", "--help"): seconds([*image, "--help"])}, args.runs, "{:.2f} s")
@@ -273,7 +280,7 @@ def report_networks(args: argparse.Namespace, work: Path) -> None:
     """Each network once on a square input of the usual size."""
     picture = cv2.resize(cv2.imread(str(PHOTO)), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     blob, functions = cv2.dnn.blobFromImage(picture[:256, :256], 1 / 255), {}
-    for column, (engine, _) in engines().items():
+    for column, (engine, _) in engines(args.device).items():
 
         def load(stages: int = STAGES, engine: Engine = engine) -> HeatmapNetwork:
             return HeatmapNetwork(OPENPOSE, args.model_folder, engine, stages=stages)
@@ -296,6 +303,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=["limits", "clips", "photos", "networks"])
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: a column for it as well")
     parser.add_argument("--model_folder", type=Path, default=PROJECT / "pose")
     parser.add_argument("--opencv4", metavar="PYTHON", default=None if cv2.__version__ >= "5" else sys.executable)
     parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")

@@ -16,7 +16,8 @@ import pytest
 from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
-import get_hpe_video
+import get_hpe_image
+from pose.choices import CODECS
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
@@ -74,11 +75,12 @@ def test_a_photo_gives_two_pictures(run, tmp_path):
     shutil.copy(EXAMPLE, tmp_path / "my photo ü.v2.png")
     done = run(IMAGE, "my photo ü.v2.png", PYTHONIOENCODING="ascii")  # a console that cannot print the name
     assert (done.returncode, done.stderr) == (0, "")
-    assert "my photo \\xfc.v2.png: 1 person, 18 keypoints" in done.stdout
-    assert results(tmp_path) == [
-        "Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg",
-        "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg",
-    ]
+    names = ["Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg", "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg"]
+    assert results(tmp_path) == names
+    _, photo, paths = done.stdout.replace("\\xfc", "ü").splitlines()
+    assert photo.startswith("my photo ü.v2.png, 530x530: 1 person, 18 keypoints; ")
+    assert re.search(r"; inference \d+\.\d\d s, in all \d+\.\d\d s$", photo)
+    assert paths == f"  -> {', '.join(names)}"
     source, (person,) = cv2.imread(str(EXAMPLE)), ground_truth.load("walker")[0]
     found = person[person[:, 2] > 0, :2]
     for name in results(tmp_path):
@@ -109,7 +111,10 @@ def test_the_examples_against_labels(run, tmp_path):
 def test_the_example_clip_against_labels(run, tmp_path):
     done = run(VIDEO, "--network", "blazepose", "--write_json", "--frame_info")
     assert done.returncode == 0
-    assert "96 frames" in done.stdout
+    _, clip, paths = done.stdout.splitlines()
+    assert "example_video1.mp4, 856x424, 96 frames at 30 fps (3.2 s): 1 person, seen for 3.2 s; inference " in clip
+    made = [f"Output/VideoCOCO/example_video1{ending}" for ending in ("_skeleton_COCO.mp4", "_json")]
+    assert paths == f"  -> {', '.join(made)}"
     folder = tmp_path / "Output" / "VideoCOCO"
     assert sorted(path.name for path in folder.iterdir()) == [
         "example_video1_json",
@@ -178,7 +183,7 @@ def test_the_first_line_says_which_networks_and_why(run, script, options, says):
     done = run(script, *options.split(), "--model_folder", ".")
     assert (done.returncode, done.stderr) == (0, "")
     first = done.stdout.splitlines()[0]
-    assert first.startswith(says)
+    assert first.startswith(f"COCO keypoints by {says}")
     assert re.search(r" on CPU, (OpenCV|OpenVINO|ONNX Runtime) \d[\d.]*, (f32|bf16)$", first)
 
 
@@ -236,6 +241,27 @@ def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
     assert done.stderr.startswith("Error: a.jpg is not a picture")
     assert done.stderr.count("\n") == 1
     assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
+def test_a_photo_too_large_for_the_memory_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    def read_picture(path):
+        return cv2.resize(cv2.imread(str(EXAMPLE)), (1 << 20, 1 << 30) if path.name == "a.png" else (99, 99))
+
+    monkeypatch.setattr("pose.media.photos.read_picture", read_picture)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    assert get_hpe_image.main(["a.png", "b.png", "--no_display", "--output_dir", "Output"]) == 1
+    says = "Error: There is not enough memory for a.png; try a smaller --net_resolution or picture.\n"
+    assert capsys.readouterr().err == says
+    assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
+def test_pictures_with_too_many_pixels_are_refused(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 51, 3), 90, np.uint8))
+    said = [run(IMAGE, "--max_pixels", pixels, "a.png") for pixels in (1019, 1020)]
+    assert [done.returncode for done in said] == [1, 0]
+    assert said[0].stderr == "Error: a.png has too many pixels; raise --max_pixels or make it smaller.\n"
 
 
 @pytest.mark.parametrize("background", ["black", "white"])
@@ -325,7 +351,9 @@ def test_openposes_networks_see_two_painted_figures(run, tmp_path, seeing_models
     cv2.imwrite(str(tmp_path / "painted.png"), picture)
     done = run(IMAGE, *options.split(), "--model_folder", seeing_models, "--write_json", "--image_file", "painted.png")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"OpenPose {mode} (its weights are here; non-commercial research only) on CPU, ")
+    assert done.stdout.startswith(
+        f"{mode} keypoints by OpenPose {mode} (its weights are here; non-commercial research only) on CPU, "
+    )
     found = poses(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")
     assert len(found) == 2
     assert not any(map(len, in_space(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")))
@@ -368,7 +396,7 @@ def test_several_clips_and_one_bad_one(run, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("codec", get_hpe_video.CODECS)
+@pytest.mark.parametrize("codec", CODECS)
 def test_codec(run, tmp_path, codec):
     done = run(VIDEO, "--network", "blazepose", "--codec", codec, "--video_file", make_clip(tmp_path / "clip.mp4"))
     assert (done.returncode, done.stderr) == (0, "")

@@ -21,6 +21,7 @@ import numpy as np
 from .. import PoseError
 from .report import Summary
 from .results import add_to_stem, atomic_write, remove
+from .sources import ANY_TEXT
 
 NUMPY_NAMES = ("ndarray", "dtype", "scalar", "_reconstruct", "_frombuffer")  # what its arrays and numbers are made with
 
@@ -58,7 +59,7 @@ class Checkpoint:
 
     def add(self, frame: Any, picture: np.ndarray) -> None:
         """A frame has been written, as the picture that is drawn (H, W, 3)."""
-        self.summary.add(frame.t, frame.people, frame.ids)
+        self.summary.add(frame.t, picture.shape[1::-1], frame.people, frame.ids)
         if self.plot:
             self.plot.add(frame.t, picture, frame.people, frame.ids)
         self.last = frame._replace(picture=None)
@@ -128,7 +129,7 @@ def settings_tag(settings: dict[str, Any]) -> str:
 
 def is_complete(clip: Path, settings: dict[str, Any]) -> bool:
     """Whether a clip was made with these settings. A GIF carries no comment."""
-    with contextlib.suppress(av.FFmpegError), av.open(f"file:{clip}", metadata_errors="replace") as container:
+    with contextlib.suppress(av.FFmpegError), av.open(f"file:{clip}", **ANY_TEXT) as container:
         return settings_tag(settings) in container.metadata.values()
     return False
 

@@ -1,0 +1,37 @@
+"""What a newcomer reads: short, and no link leads nowhere."""
+
+import re
+
+import pytest
+
+from pose.cli import PROJECT
+
+README = PROJECT / "README.md"
+PAGES = [README, PROJECT / "CONTRIBUTING.md", *PROJECT.glob("*/README.md"), *PROJECT.glob("tests/*/README.md")]
+
+
+def test_the_readme_is_short():
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 120
+    assert [line for line in lines if len(line) > 120] == []
+
+
+def anchors(page):
+    """What GitHub calls a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        name, _, anchor = link.partition("#")
+        if not name.startswith("http"):
+            target = page.parent / name if name else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_its_pictures_are_light():
+    for link in re.findall(r"!\[.*\]\((.+)\)", README.read_text(encoding="utf-8")):
+        assert (PROJECT / link).stat().st_size < 3e6, link
