@@ -460,7 +460,7 @@ def test_a_picture_of_the_motion(run, tmp_path):
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "Output" / "VideoCOCO"
     sheet = cv2.imread(str(folder / "example_video1_poses_COCO.jpg"))
-    assert sheet.shape == (3 * 238, 4 * 480, 3)
+    assert sheet.shape == (3 * (238 + 34), 4 * 480, 3)
     has_matplotlib = importlib.util.find_spec("matplotlib") is not None
     assert (folder / "example_video1_angles_COCO.png").exists() == has_matplotlib
     assert ("matplotlib is not installed" in done.stdout) != has_matplotlib
