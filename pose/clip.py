@@ -84,12 +84,12 @@ class ClipJob:
         if self.resumes:
             remove_partial(self.partial)
         for note in self.source.notes + notes:
-            print(f"Note: {note}.", file=sys.stderr)
+            print(cli.printable(f"Note: {note}."), file=sys.stderr)
         self.report()
 
     def say(self, sentence: str) -> None:
         if not self.args.quiet:
-            print(sentence, flush=True)
+            print(cli.printable(sentence), flush=True)
 
     def is_done(self) -> bool:
         """Whether the results are there, made with the same settings."""

@@ -127,7 +127,8 @@ def remove(path: Path) -> None:
 def save_picture(path: Path, picture: np.ndarray) -> None:
     encoded, data = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not encoded:
-        raise PoseError(f"OpenCV cannot encode {path}; it may be too large a picture for {path.suffix}")
+        h, w = picture.shape[:2]
+        raise PoseError(f"A picture of {w}x{h} pixels is too large for {path}; make the photo smaller")
     with atomic_write(path) as part:
         part.write_bytes(data.tobytes())
 
