@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import PoseError, __version__
+from .media.storage import is_remote
 
 if TYPE_CHECKING:
     from . import PoseEstimator, VideoPoseEstimator
@@ -33,7 +34,12 @@ PRECISIONS = ["auto", "fp32", "bf16"]
 ACCURACIES = ["fast", "balanced", "best"]
 STYLES = ["modern", "openpose", "classic"]
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
+CHANGE_NOTHING = [  # of the results
+    *"inputs named_inputs model_folder output_dir quiet verbose no_display resume write_video_with_audio".split(),
+    *"recursive skip_existing workers cluster write_table write_coco_json".split(),
+]
 REMEDIES = {  # by PoseError.argument
+    "cluster": "check --cluster",
     "codec": "choose another --codec",
     "device": "use --device cpu",
     "engine": "or leave --engine out",
@@ -48,6 +54,7 @@ REMEDIES = {  # by PoseError.argument
     "stages": "leave --stages out",
     "table": "or let --write_table end in .csv",
     "video": "check --video_file",
+    "workers": "or leave --workers and --cluster out",
 }
 
 
@@ -72,12 +79,14 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
         self.groups = {
-            name: self.add_argument_group(name) for name in ("input", "network", "people", "clip", "drawing", "output")
+            name: self.add_argument_group(name)
+            for name in ("input", "network", "people", "clip", "drawing", "output", "many files")
         }
         self.add_network_options()
         self.add_people_options()
         self.add_drawing_options()
         self.add_output_options()
+        self.add_many_files_options()
 
     def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
         """Paths by themselves or after their option; the example where there are none."""
@@ -127,7 +136,7 @@ class Parser(argparse.ArgumentParser):
     def add_output_options(self) -> None:
         add = self.groups["output"].add_argument
         output_dir = show_path(PROJECT / "Output")
-        add("--output_dir", type=Path, metavar="DIR", default=output_dir, help="where results go")
+        add("--output_dir", type=folder, metavar="DIR", default=output_dir, help="where results go")
         add("--write_json", action="store_true", help="also write OpenPose JSON")
         add("--quiet", action="store_true", help="print nothing but errors")
         add("--no_display", action="store_true", help="open no windows")
@@ -135,7 +144,16 @@ class Parser(argparse.ArgumentParser):
     def add_many_files_options(self) -> None:
         recursive_help = "subfolders too; results lie in the same tree below --output_dir"
         self.groups["input"].add_argument("--recursive", action="store_true", help=recursive_help)
-        add = self.groups["output"].add_argument
+        add = self.groups["many files"].add_argument
+        skip_help = "leave out files that have complete results, made with the same options of the same file"
+        add("--skip_existing", action="store_true", help=skip_help)
+        workers_help = "processes that share the files; auto: one for each core; takes Dask"
+        add("--workers", type=worker_count, metavar="N|auto", default=1, help=workers_help)
+        cluster_help = "let the workers of a Dask scheduler do it, such as tcp://host:8786"
+        add("--cluster", metavar="ADDRESS", help=cluster_help)
+
+    def add_table_options(self) -> None:
+        add = self.groups["many files"].add_argument
         table_help = "also write a table of everyone in all inputs (.csv; with pyarrow installed .parquet)"
         add("--write_table", type=path_ending(".csv", ".parquet"), metavar="FILE", help=table_help)
         coco_help = "also write everyone in all inputs as COCO's keypoint results (.json)"
@@ -148,6 +166,8 @@ class Parser(argparse.ArgumentParser):
             words[at : at + 2] = ["=".join(words[at : at + 2])]
         args = self.parse_args(words)
         args.inputs = [*args.inputs, *args.named_inputs] or [self.example]
+        if args.cluster and args.workers != 1:
+            self.error("--cluster brings its own workers: leave --workers out")
         return args
 
     def error(self, message: str) -> NoReturn:
@@ -188,6 +208,15 @@ def path_ending(*suffixes: str) -> Callable[[str], Path]:
         raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(suffixes)}")
 
     return parse
+
+
+def folder(text: str) -> Path | str:
+    """A Path, or a str where it lies elsewhere."""
+    return text if is_remote(text) else Path(text)
+
+
+def worker_count(text: str) -> int | None:
+    return None if text == "auto" else whole_number(1)(text)
 
 
 def network_step(text: str) -> int | None:
@@ -304,8 +333,10 @@ def report_os_error(error: OSError) -> int:
     )
 
 
-def check_output(folder: Path) -> None:
-    """PoseError, before any work, where the folder cannot be made or written to."""
+def check_output(folder: Path | str) -> None:
+    """PoseError, before any work, where a folder here cannot be made or written to."""
+    if isinstance(folder, str):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -316,7 +347,14 @@ def check_output(folder: Path) -> None:
 def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     """What PoseEstimator takes of the command line."""
     names = "mode network device engine precision model_folder stages accuracy threshold number_people_max".split()
-    return {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
+    options = {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
+    return {name: value for name, value in options.items() if name != "model_folder" or value}
+
+
+def settings(args: argparse.Namespace, **others: object) -> dict[str, Any]:
+    """What a file's results depend on, to know whether they are there: options, others, and the version."""
+    options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING}
+    return options | others | {"version": __version__}
 
 
 def describe_run(mode: str, estimator: PoseEstimator | VideoPoseEstimator) -> str:
@@ -330,8 +368,10 @@ def drawing_options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names} | {"face": not args.no_face}
 
 
-def show_path(path: Path) -> str:
+def show_path(path: Path | str) -> str:
     """The path as short as it is clear from the present folder."""
+    if isinstance(path, str):
+        return path
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except (ValueError, OSError):  # elsewhere, or the present folder is gone

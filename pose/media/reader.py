@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -63,11 +61,6 @@ class ClipReader:
     def network_step(self) -> int:
         """Every which frame the network should see."""
         return min(MAX_STEP, max(1, round(self.fps / INFERENCES_PER_SECOND)))
-
-    @property
-    def fingerprint(self) -> int:
-        """Of the size and age of its files, to know whether it is the same."""
-        return zlib.crc32(repr([(s.st_size, s.st_mtime_ns) for s in map(os.stat, self.source.files)]).encode())
 
     @property
     def stream(self) -> Any:
