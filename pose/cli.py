@@ -376,3 +376,8 @@ def show_path(path: Path | str) -> str:
         return str(path.resolve().relative_to(Path.cwd()))
     except (ValueError, OSError):  # elsewhere, or the present folder is gone
         return str(path)
+
+
+def show_results(args: argparse.Namespace, paths: Sequence[Path | str]) -> list[str]:
+    """Paths for the screen; on a cluster's worker, whose folder is another, as they are."""
+    return [str(path) if args.cluster else show_path(path) for path in paths]

@@ -194,7 +194,7 @@ class ClipJob:
 
     def report(self) -> str:
         """What a person is told of the clip."""
-        made = [cli.show_path(path) for path in self.paths.values() if path.exists()]
+        made = cli.show_results(self.args, [path for path in self.paths.values() if path.exists()])
         lines = [*self.said, self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made)]
         if self.args.verbose:
             lines.append(self.clock.report())

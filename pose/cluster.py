@@ -12,6 +12,7 @@ import itertools
 import logging
 import os
 import pickle
+import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ from .jobs import Outcome, attempt
 from .media.storage import is_remote
 
 DEATHS = 2  # of workers over one file, after which another one gives it up
+CONFIGURATION = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.deploy.lost-worker-timeout": "60s"}
+CHECK_EVERY = 1  # seconds
 AHEAD = 10_000  # files that may be done before the oldest one in work is
 STOP_WITHIN = 30  # seconds, for what is in work after Ctrl-C
 # Ctrl-C in a terminal reaches all its processes; what stops is for this one to say.
@@ -49,15 +52,15 @@ class OnCluster:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self.stack = contextlib.ExitStack()
         if self.is_local:
-            dask.config.set({"distributed.scheduler.allowed-failures": DEATHS})
-            workers = core_count() if self.args.workers is None else self.args.workers
+            dask.config.set(CONFIGURATION)
+            self.workers = core_count() if self.args.workers is None else self.args.workers
             self.address: Any = self.stack.enter_context(
                 LocalCluster(
-                    n_workers=workers,
+                    n_workers=self.workers,
                     threads_per_worker=1,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,
-                    env={"OMP_NUM_THREADS": str(max(1, core_count() // workers))},
+                    env={"OMP_NUM_THREADS": str(max(1, core_count() // self.workers))},
                     preload=[WORKER_PRELOAD],
                 )
             )
@@ -91,20 +94,24 @@ class OnCluster:
 
     def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
         """Each file's number, counted from 0, and what became of it, as they come."""
-        from distributed import as_completed
-
-        numbered, completed = enumerate(files), as_completed(loop=self.client.loop)
+        numbered: Iterator[tuple[int, tuple[str, str]]] = enumerate(files)
+        completed: queue.Queue = queue.Queue()
         while True:
             for number, (name, stem) in itertools.islice(numbered, self.free_threads()):
                 where = name if self.is_local else absolute(name)
                 future = self.client.submit(process, *self.task, where, stem, pure=False)
                 self.running[future] = number, name
-                completed.add(future)
+                future.add_done_callback(completed.put)
             if not self.running:
                 return
-            future = next(completed)
-            outcome = self.outcome(future, self.running[future][1])
-            yield self.running.pop(future)[0], outcome
+            try:
+                future = completed.get(timeout=CHECK_EVERY)
+            except queue.Empty:  # workers may have come or gone
+                continue
+            number, name = self.running[future]
+            outcome = self.outcome(future, name)
+            del self.running[future]
+            yield number, outcome
 
     def free_threads(self) -> int:
         """How many more files the workers should get; waits where there is no worker."""
@@ -112,7 +119,9 @@ class OnCluster:
         newest = max((number for number, _ in self.running.values()), default=0)
         if newest - oldest >= AHEAD:
             return 0
-        if time.monotonic() - self.threads_asked > 1:
+        if time.monotonic() - self.threads_asked > CHECK_EVERY:
+            if self.is_local:
+                self.address.scale(self.workers)  # starts anew what died while it started
             if not self.running:
                 self.client.wait_for_workers(1)
             self.threads, self.threads_asked = sum(self.client.nthreads().values()), time.monotonic()
@@ -123,7 +132,12 @@ class OnCluster:
 
         error = future.exception()
         if error is None:
-            return future.result()._replace(name=name)
+            done: Outcome = future.result()
+            if self.is_local:
+                return done
+            folder = str(absolute(self.args.output_dir)), str(self.args.output_dir)
+            report = done.report.replace(done.name, name).replace(*folder)
+            return done._replace(name=name, report=report)
         if isinstance(error, PoseError):  # of the work as a whole, as on a worker that came later
             raise error
         if isinstance(error, KilledWorker):

@@ -53,7 +53,7 @@ class Photos:
                     save_text(folder / result, json)
                 else:
                     save_picture(folder / result, pictures[kind], tag)
-        report = summary(name, picture, people, clock, map(cli.show_path, results))
+        report = summary(name, picture, people, clock, cli.show_results(args, results))
         return Outcome(name, report, people=json, pictures=pictures)
 
     def outputs(self, stem: str) -> dict[str, str]:
