@@ -57,8 +57,10 @@ class Clips:
         with storage.staged(name, args.output_dir, names["clip"]) as (source, folder):
             self.job = ClipJob(self, source, stem, folder, settings)
             notes = self.job.run()
-        report = self.job.report().replace(source, name)
-        return Outcome(name, report.replace(str(folder), str(args.output_dir)), tuple(notes))
+            report = self.job.report().replace(source, name).replace(str(folder), str(args.output_dir))
+            if args.write_json:
+                storage.remove_remote(storage.join(args.output_dir, names["json"]))
+        return Outcome(name, report, tuple(note.replace(source, name) for note in notes))
 
     def stop(self) -> None:
         """The clip in work raises KeyboardInterrupt at the next inference."""

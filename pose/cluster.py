@@ -6,6 +6,7 @@ The scheduler counts a worker's death against every file it had, so a worker get
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import functools
 import itertools
@@ -26,6 +27,7 @@ DEATHS = 2  # of workers over one file, after which another one gives it up
 CONFIGURATION = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.deploy.lost-worker-timeout": "60s"}
 CHECK_EVERY = 1  # seconds
 AHEAD = 10_000  # files that may be done before the oldest one in work is
+CONNECT_WITHIN = 10  # seconds
 STOP_WITHIN = 30  # seconds, for what is in work after Ctrl-C
 # Ctrl-C in a terminal reaches all its processes; what stops is for this one to say.
 WORKER_PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
@@ -66,10 +68,11 @@ class OnCluster:
             )
         else:
             self.address = self.args.cluster
-        try:
-            self.client = self.stack.enter_context(Client(self.address, set_as_default=False))
-        except (OSError, ValueError) as error:
-            raise PoseError(f"No Dask scheduler answers at {self.address}", "cluster") from error
+            try:
+                asyncio.run(knock(self.address))
+            except (OSError, ValueError) as error:
+                raise PoseError(f"No Dask scheduler answers at {self.address}", "cluster") from error
+        self.client = self.stack.enter_context(Client(self.address, set_as_default=False))
         self.description = self.describe()
         return self
 
@@ -145,6 +148,14 @@ class OnCluster:
         else:
             sentence = f"{name} failed on a worker ({type(error).__name__}: {error})"
         return Outcome(name, error=PoseError(sentence))
+
+
+async def knock(address: str) -> None:
+    """OSError or ValueError where no scheduler answers; Client itself leaves a traceback on the screen."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    (await connect(address, timeout=CONNECT_WITHIN, **Security().get_connection_args("client"))).abort()
 
 
 def core_count() -> int:

@@ -1,7 +1,9 @@
 """Many files: what is left out the next time, workers, clusters, files that lie elsewhere, and how far the work is."""
 
+import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import get_hpe_video
 from pose import PoseError, cli, jobs
 from pose.cli import PROJECT
 from pose.jobs import Outcome, Progress, in_order
+from pose.media import storage
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
 BOX = ["--network", "blazepose", "--no_display"]
@@ -235,3 +238,146 @@ def test_workers_write_the_same(tmp_path, command, photos):
     again = command(IMAGE, *options, "out", "--workers", "2", "--skip_existing")
     assert again.stdout.count("is complete, skipped.") == 3
     assert contents(tmp_path / "out") == expected
+
+
+class Deadly:
+    """Work on files of which one kills whoever takes it, and one shows a mistake in the program."""
+
+    description, stop = "deadly", None
+
+    def __init__(self, args):
+        pass
+
+    def __call__(self, name, stem):
+        if name == "poison":
+            os._exit(1)
+        if name == "bug":
+            raise ZeroDivisionError("what a mistake")
+        time.sleep(0.3)
+        return Outcome(name, report=f"{name} by {os.getpid()}, {os.environ['OMP_NUM_THREADS']}")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_kills_workers_is_given_up_and_named(monkeypatch):
+    pytest.importorskip("distributed")
+    from pose import cluster
+
+    monkeypatch.setattr(cluster, "core_count", lambda: 4)
+    names = ["a", "poison", "bug", *"bcd"]
+    with cluster.OnCluster(Deadly, argparse.Namespace(cluster=None, workers=2)) as jobs:
+        done = dict(jobs((name, name) for name in names))
+    assert [done[number].name for number in range(6)] == names
+    errors = {outcome.name: str(outcome.error) for outcome in done.values() if outcome.error}
+    assert errors == {
+        "poison": "poison is given up: each of 3 workers that had it died",
+        "bug": "bug failed on a worker (ZeroDivisionError: what a mistake)",
+    }
+    reports = [outcome.report for outcome in done.values() if outcome.report]
+    assert len(reports) == 4
+    assert all(report.endswith(", 2") for report in reports)  # its share of the cores
+
+
+def test_no_scheduler_is_one_sentence(command):
+    pytest.importorskip("distributed")
+    done = command(IMAGE, "--cluster", "tcp://127.0.0.1:1")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: No Dask scheduler answers at tcp://127.0.0.1:1; check --cluster.\n",
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_ctrl_c_leaves_partial_clips_of_all_workers(tmp_path, command):
+    pytest.importorskip("distributed")
+    for name in "ab":
+        shutil.copy(PROJECT / "Input" / "example_video1.mp4", tmp_path / f"{name}.mp4")
+    options = ["a.mp4", "b.mp4", "--write_json", "--output_dir", tmp_path / "out", "--workers", "2"]
+    line = [sys.executable, VIDEO, *BOX, *map(str, options)]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(line, cwd=tmp_path, start_new_session=True, **pipes)
+    while len(list(tmp_path.glob("out/VideoCOCO/.*/*"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == "The rest: the same command with --resume.\nStopped.\n"
+    assert process.returncode == 130
+    left = sorted(path.name for path in (tmp_path / "out" / "VideoCOCO").iterdir())
+    assert left[0].endswith("json-partial")
+    assert not [name for name in left if name.startswith(".")]
+
+
+# Files that lie elsewhere.
+
+
+@pytest.fixture
+def memory():
+    fsspec = pytest.importorskip("fsspec")
+    fs = fsspec.filesystem("memory")
+    yield fs
+    fs.store.clear()
+
+
+def test_photos_elsewhere(memory, photos, run, tmp_path):
+    memory.put(str(photos), "/photos", recursive=True)
+    memory.pipe("/photos/bad.jpg", b"Dear diary")
+    memory.pipe("/photos/more/notes.txt", b"")
+    expected = run(get_hpe_image, "in", "--write_json")[2]
+    options = ["memory://photos", "--recursive", "--write_json", "--output_dir", "memory://results", "--write_table"]
+    code, said, _ = run(get_hpe_image, *options, "t.csv")
+    assert (code, said.err.count("\n")) == (1, 1)
+    assert said.err.startswith("Error: memory://photos/bad.jpg is not a picture")
+    stored = {path.removeprefix("/results/"): memory.cat(path) for path in memory.find("/results")}
+    assert sorted(stored) == sorted(expected)
+    assert [stored[name] for name in stored if name.endswith("json")] == [
+        expected[name] for name in stored if name.endswith("json")
+    ]
+    assert "memory://photos/pair_198.jpg,0," in (tmp_path / "t.csv").read_text()
+    _, said, _ = run(get_hpe_image, *options, "u.csv", "--skip_existing")
+    assert len(skipped(said)) == 3
+    assert (tmp_path / "u.csv").read_text() == (tmp_path / "t.csv").read_text()
+    _, said, _ = run(get_hpe_image, "memory://photos/p*.jpg", "--output_dir", "again")
+    assert "memory://photos/pair_198.jpg" in said.out
+    assert sorted(contents(tmp_path / "again")) == [
+        f"ImageCOCO/pair_198-{k}-COCO.jpg" for k in ("Keypoints", "Skeleton")
+    ]
+
+
+def test_clips_elsewhere(memory, run, tmp_path):
+    make_clip(tmp_path / "a.mp4", frames=5)
+    memory.put_file(str(tmp_path / "a.mp4"), "/clips/a.mp4")
+    options = ["memory://clips", "--write_json", "--output_dir", "memory://results"]
+    code, said, _ = run(get_hpe_video, *options)
+    assert (code, said.err) == (0, "")
+    assert "-> memory://results/VideoCOCO/a_skeleton_COCO.mp4, memory://results/VideoCOCO/a_json" in said.out
+    assert len(memory.find("/results/VideoCOCO/a_json")) == 5
+    assert skipped(run(get_hpe_video, *options, "--skip_existing")[1]) == ["memory://clips/a.mp4"]
+    run(get_hpe_video, *options, "--frame_last", "2")
+    assert len(memory.find("/results/VideoCOCO/a_json")) == 3
+
+
+def test_what_is_not_there_elsewhere(memory, run):
+    with pytest.raises(PoseError, match="memory://none"):
+        run(get_hpe_image, "memory://none")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_s3(tmp_path, photos, monkeypatch, run):
+    """moto stands in for a store of Amazon's."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
+    pytest.importorskip("s3fs")
+    server.start()
+    try:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "x")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        fs, _ = storage.file_system("s3://photos")
+        fs.mkdir("photos")
+        fs.put(str(photos), "photos/in", recursive=True)
+        fs.mkdir("results")
+        options = ["s3://photos/in", "--write_json", "--output_dir", "s3://results/here"]
+        code, said, _ = run(get_hpe_image, *options)
+        assert (code, said.err) == (0, "")
+        assert len(fs.find("results/here/ImageCOCO")) == 9
+        assert len(skipped(run(get_hpe_image, *options, "--skip_existing")[1])) == 3
+    finally:
+        server.stop()

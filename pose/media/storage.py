@@ -113,6 +113,14 @@ def store(results: Path, folder: str, last: str) -> None:
             fs.put_file(str(results / name), target)
 
 
+def remove_remote(folder: Name) -> None:
+    """Remove a folder elsewhere, whose files a new one's would lie among."""
+    if is_remote(folder) and exists(folder):
+        fs, path = file_system(str(folder))
+        with translated("remove", str(folder)):
+            fs.rm(path, recursive=True)
+
+
 def find(name: str, recursive: bool) -> Iterator[tuple[str, str]]:
     """The files below a folder, or that match a pattern, elsewhere: each with its path below the folder."""
     fs, root = file_system(name)
