@@ -81,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with table_writer(tables, estimator.skeleton) as write, contextlib.closing(Windows(not args.no_display)) as windows:
         for path, stem in photos:
             try:
-                people, pictures = process_photo(args, estimator, path, stem)
+                with cli.memory_errors(str(path)):
+                    people, pictures = process_photo(args, estimator, path, stem)
             except PoseError as error:  # one bad photo does not stop a folder of them
                 exit_code = cli.report_error(error)
             else:

@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, stem in zip(names, inputs.distinct(map(stem_of, names)), strict=True):
             try:
                 job = ClipJob(args, estimator, name, stem)
-                with cli.signals.deferred(job.source.stop):
+                with cli.signals.deferred(job.source.stop), cli.memory_errors(name):
                     job.run(windows)
                     rest.remove(name)
             except PoseError as error:  # one bad clip does not stop a folder of them

@@ -6,11 +6,13 @@ Imports nothing heavy, so that --help and a mistyped option answer at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,6 +28,8 @@ CLONE = PACKAGE.parent
 # Where pip installed the package, results go where one stands.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
+LEAST_MEMORY = 1500  # MB; where less is allowed, libraries end the process when they are loaded
+OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 REMEDIES = {  # by PoseError.argument
     "codec": "choose another --codec",
@@ -36,6 +40,7 @@ REMEDIES = {  # by PoseError.argument
     "image": "check --image_file",
     "list": "save it as a text with a path on each line",
     "max_pixels": "raise --max_pixels or make it smaller",
+    "memory": "try a smaller --net_resolution or picture",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
     "network": "--model_folder says where else it is, and --network blazepose needs no download",
@@ -143,7 +148,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
         """Paths by themselves or after their option; the example where there are none."""
-        self.example = show_path(example)
+        self.example, self.metavar = show_path(example), metavar
         add = self.groups["input"].add_argument
         add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
         option_help = "the same, as an option"
@@ -195,7 +200,10 @@ class Parser(argparse.ArgumentParser):
             words[at : at + 2] = ["=".join(words[at : at + 2])]
         args = self.parse_args(words)
         os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)  # read when OpenCV is imported
-        args.inputs = [*args.inputs, *args.named_inputs] or [self.example]
+        named = [*args.inputs, *args.named_inputs]
+        if not named and PROJECT != CLONE:
+            self.error(f"name a {self.metavar}; the examples are in the project's repository, pip installs none")
+        args.inputs = named or [self.example]
         return args
 
     def error(self, message: str) -> NoReturn:
@@ -217,16 +225,36 @@ def run(main: Callable[[], int]) -> int:
 
 def translate_errors(main: Callable[[], int]) -> int:
     try:
-        return main()
+        check_memory_limit()
+        with memory_errors("this"):
+            return main()
     except ImportError as error:
         signals.check()  # numpy makes an ImportError of a Ctrl-C
         return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
     except PoseError as error:
         return report_error(error)
-    except MemoryError:
-        return report_error("Not enough memory; try a smaller --net_resolution or picture")
     except OSError as error:
         return report_os_error(error)
+
+
+def check_memory_limit() -> None:
+    with contextlib.suppress(ImportError):  # not on Windows
+        import resource
+
+        allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if 0 <= allowed < LEAST_MEMORY << 20:
+            raise PoseError(f"Only {allowed >> 20} MB of memory are allowed; allow {LEAST_MEMORY} (ulimit -v) or more")
+
+
+@contextlib.contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+    """What libraries raise where memory is short, as a PoseError; name: what it was for."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY(str(error)):
+            raise PoseError(f"There is not enough memory for {name}", "memory") from error
+        raise
 
 
 def prepare_process() -> None:

@@ -52,7 +52,8 @@ class ClipJob:
         self.paths |= plots if args.write_plot else {}
         self.source = ClipReader(name, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
         options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING.split()}
-        others = {"network": estimator.description, "source": self.source.fingerprint, "version": __version__}
+        network = estimator.description.partition("\n")[0]  # a hint may follow
+        others = {"network": network, "source": self.source.fingerprint, "version": __version__}
         self.checkpoint = Checkpoint(options | others, Plot(estimator.skeleton) if args.write_plot else None)
         self.partial = free_partial_names(self.paths["clip"], self.json)
         self.resumes = False

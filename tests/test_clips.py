@@ -263,6 +263,13 @@ def test_damage_is_reported(tmp_path):
     assert "has 1 damaged frames or packets" in source.notes[0]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_what_the_reader_fails_of_is_raised_where_frames_are_asked_for(clip, monkeypatch, error):
+    monkeypatch.setattr(Video, "picture", lambda *_: (_ for _ in ()).throw(error))
+    with pytest.raises(type(error)):
+        read(clip)
+
+
 def test_leaving_early_ends_the_reader(clip):
     with ClipReader(clip) as source:
         next(iter(source))

@@ -196,18 +196,31 @@ class OnnxRuntime:
             entries["session.disable_cpu_ep_fallback"] = "1"
         for key, value in entries.items():
             options.add_session_config_entry(key, value)
-        how = {"use_tf32": "0"} if self.provider.startswith("CUDA") else {}
-        args = model.replace(FIXED_SIDES, FREE_SIDES), options, [(self.provider, how)]
+        model = model.replace(FIXED_SIDES, FREE_SIDES)
         try:
-            session = self.onnxruntime.InferenceSession(*args)
-        except Exception:  # a provider that did not start is reported as if it could not do any operator
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
-            if self.onnxruntime.InferenceSession(*args).get_providers()[0] == self.provider:
+            session = self.start(model, options)
+        except Exception as error:
+            if self.device == "CPU" or self.has_started(model, options):
                 raise
             reason = "no such GPU or driver, or its libraries are missing"
-            raise PoseError(f"{self.name} cannot start {self.device} ({reason})", "device") from None
+            raise PoseError(f"{self.name} cannot start {self.device} ({reason})", "device") from error
         source, names = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
         return lambda blob: dict(zip(names, session.run(names, {source: blob}), strict=True))
+
+    def start(self, model: bytes, options: Any) -> Any:
+        """A session. It has no fallback, which is the CPU as soon as the GPU fails."""
+        how = {}
+        if self.provider.startswith("CUDA"):  # which else tries all algorithms at each new input size, for 0.9 s
+            how = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+        return self.onnxruntime.InferenceSession(model, options, [(self.provider, how)], enable_fallback=0)
+
+    def has_started(self, model: bytes, options: Any) -> bool:
+        """Whether the GPU can be used at all; one that cannot is reported as if it could not do any operator."""
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
+        try:
+            return bool(self.start(model, options).get_providers()[0] == self.provider)
+        except Exception:
+            return False
 
 
 class TensorRT(OnnxRuntime):
