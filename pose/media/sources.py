@@ -19,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 
 from .. import PoseError
 from .photos import check_is_file, on_white, read_picture
+from .storage import is_remote
 
 USUAL_FPS = 30  # for sources that do not report theirs
 MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a larger gap is such a jump
@@ -218,6 +219,13 @@ def is_live(name: str) -> bool:
 def is_numbered(name: str) -> bool:
     """Whether a source's name stands for numbered pictures, such as frame_%04d.png."""
     return not is_live(name) and len(NUMBER.findall(name)) == 1 and name.count("%") == 1 and not os.path.exists(name)
+
+
+def source_files(name: str) -> list[Path | str]:
+    """The files that a source is read from; none of cameras and addresses."""
+    if is_numbered(name):
+        return list(Pictures(name).files)
+    return [name] if is_remote(name) or not is_live(name) else []
 
 
 def stem_of(name: str) -> str:
