@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+# As a command, installed or not, and until cli.run listens: Ctrl-C ends it at once, without a traceback of imports.
+is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
+if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
 import functools
-import sys
 from collections.abc import Sequence
 
 from pose import cli, inputs
@@ -25,9 +33,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         example,
         "picture files, folders, patterns, a .txt list of them, or -: a list on standard input",
     )
-    parser.add_table_options()
+    coco_help = "everyone in all inputs as COCO's keypoint results (.json)"
+    parser.add("many files", "--write_coco_json", coco_help, None, cli.path_ending(".json"), "FILE")
     heatmaps_help = "also write what the network saw: all keypoints' heatmaps, one keypoint's by its name, or fields"
-    parser.groups["output"].add_argument("--heatmaps", metavar="all|fields|KEYPOINT", help=heatmaps_help)
+    parser.add("output", "--heatmaps", heatmaps_help, None, str, "all|fields|KEYPOINT")
     args = parser.parse(argv)
     if args.write_coco_json and args.mode != "COCO":
         parser.error("--write_coco_json takes --mode COCO")

@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+# As a command, installed or not, and until cli.run listens: Ctrl-C ends it at once, without a traceback of imports.
+is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
+if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
-import sys
 from collections.abc import Sequence
+from functools import partial
 
 from pose import cli, inputs
+from pose.choices import CODECS
 from pose.media.storage import join
 
 CLIP_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif", ".3gp", ".ts")
-CODECS = ["h264", "mp4v", "vp9", "av1", "mjpg", "gif"]
 EXAMPLES = """\
   python get_hpe_video.py clip.mp4
   python get_hpe_video.py squats/ --write_plot --write_json --output_dir results"""
@@ -23,24 +32,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     example = cli.PROJECT / "Input" / "example_video1.mp4"
     video_help = "clips, folders or patterns of clips, a camera's number, a stream's address, frame_%%04d.png"
     parser.add_inputs("--video_file", "CLIP", example, video_help)
-    add = parser.groups["clip"].add_argument
-    add("--frame_first", type=cli.whole_number(0), metavar="N", default=0, help="start at this frame")
-    add("--frame_last", type=cli.whole_number(0, -1), metavar="N", default=-1, help="end with this frame; -1: the last")
-    add("--frame_step", type=cli.whole_number(1), metavar="N", default=1, help="take every Nth frame")
-    add("--frame_rotate", type=int, choices=[0, 90, 180, 270], default=0, help="rotate frames, degrees clockwise")
-    add("--frame_info", action="store_true", help="write frame number and seconds into the corner")
+    add = partial(parser.add, "clip")
+    add("--frame_first", "start at this frame", 0, cli.whole_number(0), "N")
+    add("--frame_last", "end with this frame; -1: the last", -1, cli.whole_number(0, -1), "N")
+    add("--frame_step", "take every Nth frame", 1, cli.whole_number(1), "N")
+    add("--frame_rotate", "rotate frames, degrees clockwise", 0, [0, 90, 180, 270])
+    add("--frame_info", "write frame number and seconds into the corner")
     step_help = "inference on every Nth frame, poses in between are interpolated; auto: about 15 a second"
-    add("--network_step", type=cli.network_step, metavar="N", default="auto", help=step_help)
-    add("--no_smooth", action="store_true", help="keypoints as each frame alone gives them")
-    add("--no_track", action="store_true", help="no identities, and so no smoothing")
-    codec_help = ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif"
-    add("--codec", type=str.lower, choices=CODECS, default=CODECS[0], help=codec_help)
-    add("--no_audio", action="store_true", help="leave the sound out")
-    add("--write_video_with_audio", action="store_true", help=argparse.SUPPRESS)  # now what happens without it
-    add("--resume", action="store_true", help="after Ctrl-C: go on where the same command stopped")
+    add("--network_step", step_help, "auto", cli.network_step, "N")
+    add("--no_smooth", "keypoints as each frame alone gives them")
+    add("--no_track", "no identities, and so no smoothing")
+    add("--codec", ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif", CODECS[0], CODECS)
+    add("--no_audio", "leave the sound out")
+    add("--write_video_with_audio", argparse.SUPPRESS)  # now what happens without it
+    add("--resume", "after Ctrl-C: go on where the same command stopped")
     plot_help = "also write a sheet of the clip's poses and, with matplotlib, the joints' angles over time"
-    parser.groups["output"].add_argument("--write_plot", action="store_true", help=plot_help)
-    parser.groups["output"].add_argument("--verbose", action="store_true", help="print where the time went")
+    parser.add("output", "--write_plot", plot_help)
+    parser.add("output", "--verbose", "print where the time went")
     args = parser.parse(argv)
     if 0 <= args.frame_last < args.frame_first:
         parser.error(f"--frame_last {args.frame_last} lies before --frame_first {args.frame_first}")
@@ -63,8 +71,10 @@ def clips(args: argparse.Namespace) -> list[tuple[str, str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     from pose.clip import Clips
-    from pose.jobs import Progress, open_jobs
+    from pose.jobs import Progress, in_order, open_jobs
     from pose.media.sources import is_live
+    from pose.media.tables import table_writer
+    from pose.skeletons import SKELETONS
     from pose.window import Windows
 
     files = clips(args)
@@ -77,9 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args.quiet:
             print(jobs.description, flush=True)
         cli.check_output(join(args.output_dir, f"Video{args.mode}"))
+        write = stack.enter_context(table_writer(filter(None, [args.write_table]), SKELETONS[args.mode]))
         try:
-            for _, outcome in progress.watch(jobs(files)):
+            for outcome in in_order(progress.watch(jobs(files))):
                 left.remove(outcome.name)
+                for frame in outcome.frames:
+                    write(outcome.name, *frame)
         except KeyboardInterrupt:
             if not all(map(is_live, left)):
                 print("The rest: the same command with --resume.", file=sys.stderr)

@@ -44,6 +44,7 @@ _NUMBERS = {
     "LWrist": 15, "RWrist": 16, "LHip": 23, "RHip": 24, "LKnee": 25, "RKnee": 26, "LAnkle": 27, "RAnkle": 28,
 }  # fmt: skip
 LANDMARK_OF = [_NUMBERS.get(name, 0) for name in COCO.keypoints]  # the neck's, 0, is replaced
+HIP_LANDMARKS = [_NUMBERS["RHip"], _NUMBERS["LHip"]]
 MIRRORED = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(k + (1 if k % 2 else -1) for k in range(11, 33)), *range(33, LANDMARKS)]
 
 
@@ -113,7 +114,7 @@ class LandmarkNetwork:
         landmarks, presence, heatmaps, world = self.forward(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True))
         xyz = landmarks.reshape(LANDMARKS, 5)[:, :3].copy()
         refined, peaks = refine_by_heatmaps(xyz[:, :2], heatmaps[0])
-        return xyz, refined, world.reshape(LANDMARKS, 3).copy(), peaks, float(presence[0, 0])
+        return xyz, refined, in_metres(refined, world.reshape(LANDMARKS, 3)), peaks, float(presence[0, 0])
 
 
 def merge_mirrored(one: Inference, mirrored: Inference) -> Inference:
@@ -160,6 +161,13 @@ def refine_by_heatmaps(landmarks: np.ndarray, heatmaps: np.ndarray) -> tuple[np.
     peaks = weights.max(axis=(1, 2))
     refined = STRIDE * mean / total[:, None] + CELL_CENTRE
     return np.where(peaks[:, None] >= MIN_PEAK, refined, landmarks), peaks
+
+
+def in_metres(refined: np.ndarray, world: np.ndarray) -> np.ndarray:
+    """The network's landmarks in metres (39, 3) with X and Y, which are less exact, from the refined ones (39, 2)."""
+    xy = refined - refined[HIP_LANDMARKS].mean(axis=0)
+    scale = np.linalg.norm(world[LANDMARK_OF, :2]) / max(1e-6, float(np.linalg.norm(xy[LANDMARK_OF])))
+    return np.column_stack([scale * xy, world[:, 2]])
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:

@@ -51,8 +51,10 @@ class Clips:
     def __call__(self, name: str, stem: str) -> Outcome:
         args, names = self.args, result_names(self.args, stem)
         files = source_files(name)
-        settings = cli.settings(args, network=self.estimator.description, source=storage.fingerprint(files))
-        if (args.resume or args.skip_existing) and files and is_done(args.output_dir, names, settings):
+        made_of = {"network": self.estimator.description.partition("\n")[0], "source": storage.fingerprint(files)}
+        settings = cli.settings(args, table=bool(args.write_table), **made_of)
+        may_skip = (args.resume or args.skip_existing) and files and not args.write_table  # which takes all frames
+        if may_skip and is_done(args.output_dir, names, settings):
             return Outcome(name, f"{name} is complete, skipped.", skipped=True)
         with storage.staged(name, args.output_dir, names["clip"]) as (source, folder):
             self.job = ClipJob(self, source, stem, folder, settings)
@@ -60,7 +62,8 @@ class Clips:
             report = self.job.report().replace(source, name).replace(str(folder), str(args.output_dir))
             if args.write_json:
                 storage.remove_remote(storage.join(args.output_dir, names["json"]))
-        return Outcome(name, report, tuple(note.replace(source, name) for note in notes))
+        frames = [(frame.number, frame.t, frame.people, frame.ids) for frame in self.job.checkpoint.frames]
+        return Outcome(name, report, tuple(note.replace(source, name) for note in notes), frames=frames)
 
     def stop(self) -> None:
         """The clip in work raises KeyboardInterrupt at the next inference."""
@@ -99,7 +102,9 @@ class ClipJob:
         self.paths = {kind: folder / path for kind, path in result_names(args, stem).items()}
         self.json = folder / f"Video{args.mode}" / f"{stem}_json"
         self.source = ClipReader(name, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
-        self.checkpoint = Checkpoint(settings, Plot(estimator.skeleton) if args.write_plot else None)
+        self.checkpoint = Checkpoint(
+            settings, Plot(estimator.skeleton) if args.write_plot else None, bool(args.write_table)
+        )
         self.partial = free_partial_names(self.paths["clip"], self.json)
         self.resumes = False
 

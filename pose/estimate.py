@@ -13,11 +13,12 @@ import numpy as np
 from . import PoseError
 from .blazepose import PersonEstimate
 from .checks import check_choice, check_number, check_picture
+from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES
 from .crop_tracking import CropTracker, NextFrame
 from .decode import find_people
-from .networks.engines import DEVICES, ENGINES, PRECISIONS, choose_engine
+from .networks.engines import choose_engine
 from .networks.heatmap_network import HeatmapNetwork
-from .networks.registry import MOBILENET, NETWORKS, OPENPOSE, PACKAGE, STAGES, choose_network
+from .networks.registry import MOBILENET, OPENPOSE, PACKAGE, choose_network
 from .poses import coco_to_mpi, strongest_first
 from .skeletons import COCO, SKELETONS, Skeleton
 from .topdown import PRESETS, ROTATIONS, UPRIGHT, TopDown, rotate_people
@@ -54,13 +55,13 @@ class PoseEstimator:
         threshold: float = 0.1,
         number_people_max: int = -1,
     ) -> None:
-        check_choice("mode", mode, SKELETONS)
+        check_choice("mode", mode, MODES)
         check_choice("network", network, NETWORKS)
         check_choice("device", device, DEVICES)
         check_choice("engine", engine, ENGINES)
         check_choice("precision", precision, PRECISIONS)
         check_choice("stages", stages, range(1, STAGES + 1))
-        check_choice("accuracy", accuracy, PRESETS)
+        check_choice("accuracy", accuracy, ACCURACIES)
         check_number("threshold", threshold, 0, 1)
         check_number("number_people_max", number_people_max, 1, math.inf, also=-1)
         self.skeleton: Skeleton = SKELETONS[mode]

@@ -41,8 +41,8 @@ def find_files(
         if first is None and not is_list(name):
             raise PoseError(f"The folder {name} holds none of {', '.join(suffixes)}; check {option}")
         is_file = not (is_list(name) or is_remote(name) or stem_of(name))
-        if first and is_file and not Path(first[0]).exists():
-            raise PoseError(f"{first[0]} is not there; check {option}")
+        if first and is_file and not os.path.lexists(first[0]):
+            raise PoseError(f"{Path(first[0])} is not there; check {option}")
         found.append(itertools.chain([first] if first else [], files))
     return each_once(itertools.chain.from_iterable(found))
 
@@ -66,7 +66,7 @@ def each_once(files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def is_list(name: str) -> bool:
-    return name == STDIN or (name.lower().endswith(LIST_SUFFIX) and Path(name).is_file())
+    return name == STDIN or (name.lower().endswith(LIST_SUFFIX) and os.path.isfile(name))
 
 
 def expand(
@@ -84,12 +84,13 @@ def expand(
             yield from ((file, without_suffix(inner)) for file, inner in below if inner.lower().endswith(suffixes))
         elif stem := stem_of(word):
             yield word, stem
-        elif path.is_dir():
+        elif os.path.isdir(word):  # unlike Path's, no error where the name is too long
             for file in walk(path, suffixes, recursive, output):
                 yield str(file), without_suffix(file.relative_to(path))
         else:
-            matches = [] if is_list(name) or path.exists() else sorted(map(Path, glob.glob(word)))
-            for file in matches or [path]:  # a list's file that is not there is an error when its turn comes
+            matches = [] if is_list(name) or os.path.lexists(word) else sorted(map(Path, glob.glob(word)))
+            files = [file for file in matches if file.suffix.lower() in suffixes]
+            for file in files or matches or [path]:  # a list's file that is not there is an error when its turn comes
                 parts = [part for part in file.parts if part not in (file.anchor, "..")]
                 yield str(file), without_suffix(Path(*parts) if recursive else Path(file.name))
 
@@ -112,7 +113,11 @@ def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path 
 def read_lines(name: str) -> Iterator[str]:
     """The paths in a list, one a line, of a file or of standard input; they may hold any bytes but line ends."""
     with open(sys.stdin.fileno() if name == STDIN else name, "rb", closefd=name != STDIN) as lines:
-        yield from filter(None, (os.fsdecode(line.rstrip(b"\r\n")) for line in lines))
+        for line in lines:
+            if b"\0" in line:
+                raise PoseError(f"{name} is no list of paths in UTF-8", "list")
+            if path := line.rstrip(b"\r\n"):
+                yield os.fsdecode(path)
 
 
 class ResultNames:

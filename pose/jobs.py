@@ -24,6 +24,7 @@ class Outcome(NamedTuple):
     report: str = ""  # for the screen
     notes: tuple[str, ...] = ()  # on what is wrong with the file
     people: str = ""  # in a photo, as OpenPose's JSON
+    frames: list[Any] = []  # noqa: RUF012  of a clip, for the table: number, seconds, people, identities
     pictures: dict[str, Any] = {}  # noqa: RUF012  to be shown
     error: PoseError | None = None
     skipped: bool = False
@@ -32,7 +33,8 @@ class Outcome(NamedTuple):
 def attempt(work: Callable[[str, str], Outcome], name: str, stem: str) -> Outcome:
     """One bad file does not stop a folder of them."""
     try:
-        return work(name, stem)
+        with cli.memory_errors(name):
+            return work(name, stem)
     except PoseError as error:
         return Outcome(name, error=error)
 

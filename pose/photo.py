@@ -33,7 +33,8 @@ class Photos:
     def __call__(self, name: str, stem: str) -> Outcome:
         """The photo's results, of which the first and the last carry what they were made of: all are from one run."""
         args, names = self.args, self.outputs(stem)
-        settings = cli.settings(args, network=self.estimator.description, source=storage.fingerprint([name]))
+        network = self.estimator.description.partition("\n")[0]  # a hint may follow
+        settings = cli.settings(args, network=network, source=storage.fingerprint([name]))
         tag, results = settings_tag(settings), [storage.join(args.output_dir, result) for result in names.values()]
         if (
             args.skip_existing

@@ -26,7 +26,7 @@ from pose.skeletons import COCO, MPI
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
 UP = np.array([0.0, -1.0])
 R_HIP = 8
-FACE, ANKLES = [0, 14, 15], [10, 13]
+FACE, ANKLES, HIPS = [0, 14, 15], [10, 13], [8, 11]
 MIRRORED_COCO = list(COCO.mirrored)
 
 
@@ -155,7 +155,7 @@ def test_the_example_against_labels(landmarks, walker):
         assert world["Nose"][1] < -0.5 and world["LAnkle"][1] > 0.5  # Y down,
         assert world["LWrist"][0] < -0.1 < 0.1 < world["LAnkle"][0]  # X to the right: she walks to the left,
         assert world["LShoulder"][2] + 0.2 < world["RShoulder"][2]  # Z away: her left side is nearer to the camera
-        for start, end, metres in (("Hip", "Knee", 0.4), ("Knee", "Ankle", 0.38), ("Shoulder", "Elbow", 0.26)):
+        for start, end, metres in (("Hip", "Knee", 0.37), ("Knee", "Ankle", 0.36), ("Shoulder", "Elbow", 0.27)):
             for side in "RL":
                 assert np.linalg.norm(world[side + start] - world[side + end]) == pytest.approx(metres, abs=0.05)
     for pose in (estimate.pose, mirrored.pose):
@@ -195,6 +195,12 @@ def test_a_turned_person_has_the_same_keypoints(landmarks, walker, degrees):
     expected[:, :2] = upright[:, 3:5] @ (matrix[:, :2] / 0.7).T  # X and Y are the picture's
     assert np.linalg.norm(pose[:, WORLD] - expected, axis=1).max() < 0.03
     assert np.abs(np.subtract(*joint_angles(np.stack([pose, upright]), COCO))).max() < 5
+
+
+def test_x_and_y_in_metres_are_those_of_the_picture(landmarks, walker):
+    pose = landmarks(EXAMPLE, crop_of(walker)).pose
+    pixels, metres = (pose[:, columns] - pose[HIPS, columns].mean(axis=0) for columns in (slice(2), slice(3, 5)))
+    assert np.allclose(metres, pixels * np.linalg.norm(metres) / np.linalg.norm(pixels), atol=1e-4)
 
 
 def test_a_mirrored_person_is_mirrored_in_space(landmarks, walker):

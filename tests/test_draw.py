@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from synthetic_maps import paint, pose_at
 
-from pose.draw import STYLES, draw_frame_info, draw_heatmaps, draw_keypoints, draw_skeleton, on_background
+from pose.choices import STYLES
+from pose.draw import draw_frame_info, draw_heatmaps, draw_keypoints, draw_skeleton, on_background
 from pose.labels import free_box
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
 
@@ -27,7 +28,7 @@ def group(name):
     return people
 
 
-@pytest.mark.parametrize("style", ["modern", "openpose", "classic"])
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", ["COCO", "MPI"])
 def test_skeletons(name, style, photo, golden):
     golden(f"{style}_{name}", draw_skeleton(photo, group(name), SKELETONS[name], style=style))

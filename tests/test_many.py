@@ -69,7 +69,7 @@ def test_complete_photos_are_skipped(run, photos):
     assert tables[0].count(b"in/pair_198.jpg,0,0,-1,") >= 2
 
 
-@pytest.mark.parametrize("change", ["option", "source", "time", "JSON gone", "half", "a crash between two results"])
+@pytest.mark.parametrize("change", ["option", "source", "JSON gone", "half", "a crash between two results"])
 def test_what_is_not_complete_is_made_again(run, photos, change):
     """The first picture written and the last say what they were made of."""
     (photos / "pair_198.jpg").unlink()

@@ -16,7 +16,8 @@ import pytest
 from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
-import get_hpe_video
+import get_hpe_image
+from pose.choices import CODECS
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
@@ -102,6 +103,8 @@ def test_the_examples_against_labels(run, tmp_path):
             assert np.abs(world[HIPS, :3].sum(axis=0)).max() < 0.05 and 1 < np.ptp(world[:, 1]) < 2  # metres
         for person in people:
             assert ground_truth.errors(found, person).max() < 0.045
+    for example, count in (("example_image4", 6), ("example_image5", 1), ("example_image6", 1), ("example_image7", 1)):
+        assert len(poses(folder / f"{example}_keypoints.json")) == count
     (astronaut,), (label,) = poses(folder / "example_image3_keypoints.json"), ground_truth.load("astronaut")[0]
     face = [0, 14, 15, 16, 17]  # the rest is under a space suit
     assert (ground_truth.distances(astronaut, label)[face] < 0.045).all()
@@ -139,6 +142,18 @@ def test_the_example_clip_against_labels(run, tmp_path):
         assert changed[:25, :200].sum() > 50  # frame number and seconds
 
 
+def test_two_who_cross_keep_their_identities(run, tmp_path):
+    done = run(VIDEO, "--network", "blazepose", "--write_json", PROJECT / "Input" / "example_video2.mp4")
+    assert "77 frames at 30 fps (2.6 s): 2 people" in done.stdout
+    neck_x = {0: [], 1: []}  # by identity
+    for path in sorted((tmp_path / "Output" / "VideoCOCO" / "example_video2_json").iterdir()):
+        for person in json.loads(path.read_text())["people"]:
+            neck_x[person["person_id"][0]].append(person["pose_keypoints_2d"][3])
+    to_the_right, to_the_left = sorted(neck_x.values(), key=lambda xs: xs[0])
+    assert max(to_the_right[0], to_the_left[-1]) < 200
+    assert min(to_the_right[-1], to_the_left[0]) > 600
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 @pytest.mark.parametrize(("script", "folder"), [(IMAGE, "ImageCOCO"), (VIDEO, "VideoCOCO")])
 def test_with_stderr_closed(tmp_path, script, folder):
@@ -166,7 +181,7 @@ def test_nobody_is_no_error(run, tmp_path):
     cv2.imwrite(str(tmp_path / "plain.png"), np.full((200, 300, 3), 90, np.uint8))
     done = run(IMAGE, "--image_file", "plain.png", "--write_json")
     assert done.returncode == 0
-    assert "0 people" in done.stdout
+    assert "plain.png, 300x200: 0 people, 0 keypoints; " in done.stdout
     assert poses(tmp_path / "Output" / "ImageCOCO" / "plain_keypoints.json").shape[0] == 0
 
 
@@ -240,6 +255,27 @@ def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
     assert done.stderr.startswith("Error: a.jpg is not a picture")
     assert done.stderr.count("\n") == 1
     assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
+def test_a_photo_too_large_for_the_memory_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    def read_picture(path):
+        return cv2.resize(cv2.imread(str(EXAMPLE)), (1 << 20, 1 << 30) if path.name == "a.png" else (99, 99))
+
+    monkeypatch.setattr("pose.media.photos.read_picture", read_picture)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    assert get_hpe_image.main(["a.png", "b.png", "--no_display", "--output_dir", "Output"]) == 1
+    says = "Error: There is not enough memory for a.png; try a smaller --net_resolution or picture.\n"
+    assert capsys.readouterr().err == says
+    assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
+def test_pictures_with_too_many_pixels_are_refused(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 51, 3), 90, np.uint8))
+    said = [run(IMAGE, "--max_pixels", pixels, "a.png") for pixels in (1019, 1020)]
+    assert [done.returncode for done in said] == [1, 0]
+    assert said[0].stderr == "Error: a.png has too many pixels; raise --max_pixels or make it smaller.\n"
 
 
 @pytest.mark.parametrize("background", ["black", "white"])
@@ -374,7 +410,7 @@ def test_several_clips_and_one_bad_one(run, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("codec", get_hpe_video.CODECS)
+@pytest.mark.parametrize("codec", CODECS)
 def test_codec(run, tmp_path, codec):
     done = run(VIDEO, "--network", "blazepose", "--codec", codec, "--video_file", make_clip(tmp_path / "clip.mp4"))
     assert (done.returncode, done.stderr) == (0, "")
@@ -424,7 +460,7 @@ def test_a_picture_of_the_motion(run, tmp_path):
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "Output" / "VideoCOCO"
     sheet = cv2.imread(str(folder / "example_video1_poses_COCO.jpg"))
-    assert sheet.shape == (3 * 238, 4 * 480, 3)
+    assert sheet.shape == (3 * (238 + 34), 4 * 480, 3)
     has_matplotlib = importlib.util.find_spec("matplotlib") is not None
     assert (folder / "example_video1_angles_COCO.png").exists() == has_matplotlib
     assert ("matplotlib is not installed" in done.stdout) != has_matplotlib

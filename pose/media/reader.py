@@ -18,6 +18,7 @@ from .sources import USUAL_FPS, Camera, Frame, Pictures, Video, is_live, is_numb
 
 QUEUE_LENGTH = 2  # frames that may wait before or behind the network
 INFERENCES_PER_SECOND = 15  # in a clip; poses in between are interpolated
+FINGERPRINT_BYTES = 4096  # of a file's start and of its end
 MAX_STEP = 4  # frames from one inference to the next, at most
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -38,7 +39,7 @@ class ClipReader:
         self.end = count if last < 0 else min(count, last + 1)
         self.frames_read, self.ended = 0, False
         self.t = 0.0  # of the frame read last
-        self.error: PoseError | None = None
+        self.error: Exception | None = None
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
@@ -101,10 +102,10 @@ class ClipReader:
                 if number >= self.first and (number - self.first) % self.step == 0:
                     frame = picture()
                     self.put((number, t, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
-        except PoseError as error:
-            self.error = error
-        except (av.FFmpegError, MemoryError, cv2.error) as error:
+        except av.FFmpegError as error:
             self.error = PoseError(f"A frame of {self.name} cannot be read ({error})", "video")
+        except Exception as error:  # raised where the frames are asked for
+            self.error = error
         self.put(None)
 
     def timed(self, frames: Iterator[Frame]) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:

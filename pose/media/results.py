@@ -160,9 +160,14 @@ def has_comment(path: Name, comment: str) -> bool:
 
 
 def people_from_json(text: str) -> np.ndarray:
-    """People (N, K, 3) of a photo's OpenPose JSON, strongest first."""
-    people = [person["pose_keypoints_2d"] for person in json.loads(text)["people"]]
-    return np.array(people).reshape(len(people), -1, 3) if people else np.zeros((0, 0, 3))
+    """People (N, K, 3 or 6) of a photo's OpenPose JSON, strongest first."""
+    people = json.loads(text)["people"]
+    if not people:
+        return np.zeros((0, 0, 3))
+    poses, in_space = (
+        np.array([person[f"pose_keypoints_{n}d"] for person in people]).reshape(len(people), -1, n + 1) for n in (2, 3)
+    )
+    return np.concatenate([poses, in_space[..., :3]], axis=2) if in_space.size else poses
 
 
 def save_text(path: Path, text: str) -> None:

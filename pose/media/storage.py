@@ -13,6 +13,7 @@ from typing import IO, Any
 from .. import PoseError
 
 SCHEMES = ("s3://", "gs://", "az://", "abfs://", "hdfs://", "sftp://", "memory://")
+FINGERPRINT_BYTES = 1 << 16  # of a file's start and of its end
 Name = str | Path
 
 
@@ -60,21 +61,22 @@ def open_file(name: Name) -> IO[bytes]:
     return fs.open(path, "rb")
 
 
-def size_and_time(name: Name) -> tuple[int, int]:
-    """Bytes, and when it was changed, in nanoseconds; a local copy has the same."""
-    if not is_remote(name):
-        stat = os.stat(name)
-        return stat.st_size, stat.st_mtime_ns
-    fs, path = file_system(str(name))
-    return fs.size(path), int(fs.modified(path).timestamp()) * 10**9
-
-
 def fingerprint(names: Iterable[Name]) -> int:
-    """Of the size and age of files, to know whether they are the same; 0 where one cannot be read."""
-    try:
-        return zlib.crc32(repr([size_and_time(name) for name in names]).encode())
-    except OSError:
-        return 0
+    """Of the sizes, starts and ends of files, to know whether they are the same, also in another folder or elsewhere.
+
+    0 where there is none to read, as of a pipe, from which reading would take.
+    """
+    crc = 0
+    with contextlib.suppress(OSError):
+        for name in names:
+            if is_remote(name) or os.path.isfile(name):
+                with open_file(name) as file:
+                    size = file.seek(0, os.SEEK_END)
+                    for start in (0, max(0, size - FINGERPRINT_BYTES)):
+                        file.seek(start)
+                        crc = zlib.crc32(file.read(FINGERPRINT_BYTES), crc)
+                    crc = zlib.crc32(str(size).encode(), crc)
+    return crc
 
 
 @contextlib.contextmanager
@@ -90,8 +92,6 @@ def staged(name: str, folder: Name, last: str) -> Iterator[tuple[str, Path]]:
             fs, path = file_system(name)
             with translated("read", name):
                 fs.get_file(path, source)
-                _, time = size_and_time(name)
-                os.utime(source, ns=(time, time))
         if is_remote(folder):
             results = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:

@@ -21,11 +21,10 @@ import cv2
 import numpy as np
 
 from .. import PoseError
+from ..choices import STAGES
 from .caffe_to_onnx import onnx_model
-from .registry import BLAZEPOSE, PACKAGE, STAGES, WeightsFile
+from .registry import BLAZEPOSE, PACKAGE, WeightsFile
 
-DEVICES = ("cpu", "gpu")
-PRECISIONS = ("auto", "fp32", "bf16")
 IS_OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
 GPU_PROVIDERS = {  # ONNX Runtime's, the quickest first
@@ -170,6 +169,7 @@ class OnnxRuntime:
     locate_weights = staticmethod(os.path.basename)
 
     def __init__(self, device: str, precision: str, gpu_providers: dict[str, str] = GPU_PROVIDERS) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to its maker
         self.onnxruntime = import_engine("onnxruntime", "ONNX Runtime")
         self.onnxruntime.set_default_logger_severity(LOG_FATAL)
         self.name, self.precision = f"ONNX Runtime {self.onnxruntime.__version__}", "f32"
@@ -196,18 +196,31 @@ class OnnxRuntime:
             entries["session.disable_cpu_ep_fallback"] = "1"
         for key, value in entries.items():
             options.add_session_config_entry(key, value)
-        how = {"use_tf32": "0"} if self.provider.startswith("CUDA") else {}
-        args = model.replace(FIXED_SIDES, FREE_SIDES), options, [(self.provider, how)]
+        model = model.replace(FIXED_SIDES, FREE_SIDES)
         try:
-            session = self.onnxruntime.InferenceSession(*args)
-        except Exception:  # a provider that did not start is reported as if it could not do any operator
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
-            if self.onnxruntime.InferenceSession(*args).get_providers()[0] == self.provider:
+            session = self.start(model, options)
+        except Exception as error:
+            if self.device == "CPU" or self.has_started(model, options):
                 raise
             reason = "no such GPU or driver, or its libraries are missing"
-            raise PoseError(f"{self.name} cannot start {self.device} ({reason})", "device") from None
+            raise PoseError(f"{self.name} cannot start {self.device} ({reason})", "device") from error
         source, names = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
         return lambda blob: dict(zip(names, session.run(names, {source: blob}), strict=True))
+
+    def start(self, model: bytes, options: Any) -> Any:
+        """A session. It has no fallback, which is the CPU as soon as the GPU fails."""
+        how = {}
+        if self.provider.startswith("CUDA"):  # which else tries all algorithms at each new input size, for 0.9 s
+            how = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+        return self.onnxruntime.InferenceSession(model, options, [(self.provider, how)], enable_fallback=0)
+
+    def has_started(self, model: bytes, options: Any) -> bool:
+        """Whether the GPU can be used at all; one that cannot is reported as if it could not do any operator."""
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
+        try:
+            return bool(self.start(model, options).get_providers()[0] == self.provider)
+        except Exception:
+            return False
 
 
 class TensorRT(OnnxRuntime):
@@ -224,7 +237,6 @@ Engine = OpenCV | OpenVINO | OnnxRuntime
 BY_NAME: dict[str, type[Engine]] = {
     "opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "tensorrt": TensorRT
 }  # fmt: skip
-ENGINES = ("auto", *BY_NAME)
 ORDER = {  # the fastest first, whole commands; OpenVINO starts slowly, and without bf16 gains less than that takes
     "cpu": ("opencv", "openvino") if IS_OPENCV_5 else ("onnxruntime", "opencv", "openvino"),
     "gpu": ("onnxruntime", "openvino", "opencv"),
