@@ -45,11 +45,12 @@ def test_grey(tmp_path):
 def test_see_through_lies_on_white(tmp_path, scene, dtype):
     top = np.iinfo(dtype).max
     alpha = np.full(scene.shape[:2], top, dtype)
-    alpha[20:] = 0
+    alpha[20:], alpha[30:] = top // 2, 0
     layers = np.dstack([scene.astype(dtype) * (top // 255), alpha])
     read = read_picture(write(tmp_path / "a.png", layers))
     assert np.array_equal(read[:20], scene[:20])
-    assert (read[20:] == 255).all()
+    assert np.abs(read[20:30] - (scene[20:30] / 2 + 255 / 2)).max() <= 1
+    assert (read[30:] == 255).all()
 
 
 @pytest.mark.parametrize(
