@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pose import VideoPoseEstimator
     from pose.clip import ClipJob
     from pose.media.sources import is_live, stem_of
+    from pose.media.tables import table_writer
     from pose.window import Windows
 
     names = clips(args.inputs)
@@ -83,13 +84,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(cli.describe_run(args.mode, estimator), flush=True)
     cli.check_output(args.output_dir / f"Video{args.mode}")
     exit_code, rest = 0, list(names)
-    with contextlib.closing(Windows(not args.no_display)) as windows:
+    tables = filter(None, [args.write_table])
+    with table_writer(tables, estimator.skeleton) as write, contextlib.closing(Windows(not args.no_display)) as windows:
         for name, stem in zip(names, inputs.distinct(map(stem_of, names)), strict=True):
             try:
                 job = ClipJob(args, estimator, name, stem)
                 with cli.signals.deferred(job.source.stop), cli.memory_errors(name):
                     job.run(windows)
                     rest.remove(name)
+                for frame in job.checkpoint.frames:
+                    write(name, frame.number, frame.t, frame.people, frame.ids)
             except PoseError as error:  # one bad clip does not stop a folder of them
                 exit_code = cli.report_error(error)
             except KeyboardInterrupt:

@@ -159,6 +159,7 @@ class Parser(argparse.ArgumentParser):
         """What both commands take."""
         positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
         size_help = "most that the network's input measures; -1 for one side: what the aspect ratio asks"
+        table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
         options: list[tuple[Any, ...]] = [
             ("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, positive, "N"),
             ("network", "--mode", "18 or 15 keypoints", "COCO", MODES),
@@ -180,6 +181,7 @@ class Parser(argparse.ArgumentParser):
             ("drawing", "--show_scores", "write each keypoint's score beside it"),
             ("output", "--output_dir", "where results go", output_dir, Path, "DIR"),
             ("output", "--write_json", "also write OpenPose JSON"),
+            ("output", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE"),
             ("output", "--quiet", "print nothing but errors"),
             ("output", "--no_display", "open no windows"),
         ]
@@ -190,8 +192,6 @@ class Parser(argparse.ArgumentParser):
         self.add("input", "--recursive", "subfolders too; results lie in the same tree below --output_dir")
         coco_help = "everyone in all inputs as COCO's keypoint results (.json)"
         self.add("output", "--write_coco_json", coco_help, None, path_ending(".json"), "FILE")
-        table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
-        self.add("output", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE")
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         words = list(sys.argv[1:] if argv is None else argv)

@@ -32,7 +32,9 @@ from .track import PosedFrame, interpolate
 from .window import Windows
 
 ESC = 27
-CHANGE_NOTHING = "inputs named_inputs model_folder output_dir quiet verbose no_display resume write_video_with_audio"
+CHANGE_NOTHING = (
+    "inputs named_inputs model_folder output_dir quiet verbose no_display resume write_video_with_audio write_table"
+)
 
 
 class ClipJob:
@@ -54,7 +56,10 @@ class ClipJob:
         options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING.split()}
         network = estimator.description.partition("\n")[0]  # a hint may follow
         others = {"network": network, "source": self.source.fingerprint, "version": __version__}
-        self.checkpoint = Checkpoint(options | others, Plot(estimator.skeleton) if args.write_plot else None)
+        others["table"] = bool(args.write_table)
+        self.checkpoint = Checkpoint(
+            options | others, Plot(estimator.skeleton) if args.write_plot else None, bool(args.write_table)
+        )
         self.partial = free_partial_names(self.paths["clip"], self.json)
         self.resumes = False
 
@@ -92,7 +97,9 @@ class ClipJob:
             print(sentence, flush=True)
 
     def is_done(self) -> bool:
-        """Whether the results are there, made with the same settings."""
+        """Whether the results are there, made with the same settings. A table needs the people in all frames anew."""
+        if self.args.write_table:
+            return False
         is_ours = is_complete(self.paths["clip"], self.checkpoint.settings) and not is_live(self.name)
         return is_ours and all(path.exists() for kind, path in self.paths.items() if kind != "angles")
 

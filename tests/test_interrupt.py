@@ -118,6 +118,20 @@ def test_plots_are_of_the_whole_clip(tmp_path, clip, run):
     assert sheet.read_bytes() == whole
 
 
+def test_a_table_is_of_the_whole_clip_and_of_all_clips(tmp_path, run):
+    table, example = tmp_path / "t.csv", str(cli.PROJECT / "Input" / "example_video1.mp4")
+    nobody = make_clip(tmp_path / "nobody.mp4", frames=30)
+    options = ["--write_table", str(table), "--frame_first", "20", "--frame_last", "32", example, nobody]
+    assert run(*options) == 0
+    whole = table.read_text()
+    assert whole.count("\n") == 14
+    for at, name in ((26, "1.mp4"), (20, "nobody.mp4")):
+        table.unlink()
+        assert run(*options, at=at, name=name) == 130
+        assert run(*options, "--resume") == 0
+        assert table.read_text() == whole
+
+
 def test_of_several_clips_those_that_are_complete_are_skipped(tmp_path, run):
     names = [make_clip(tmp_path / f"{letter}.mp4", frames=6) for letter in "abc"]
     clips = [tmp_path / "VideoCOCO" / f"{letter}_skeleton_COCO.mp4" for letter in "abc"]

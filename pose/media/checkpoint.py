@@ -49,10 +49,14 @@ def free_partial_names(clip: Path, json: Path) -> Partial:
 
 
 class Checkpoint:
-    """How far the work on a clip is. settings: what must be the same to go on, by name."""
+    """How far the work on a clip is. settings: what must be the same to go on, by name.
 
-    def __init__(self, settings: dict[str, Any], plot: Any = None) -> None:
+    frames: those that have been written, without their pictures, if they are kept.
+    """
+
+    def __init__(self, settings: dict[str, Any], plot: Any = None, keeps_frames: bool = False) -> None:
         self.settings, self.plot, self.summary = settings, plot, Summary()
+        self.keeps_frames, self.frames = keeps_frames, list[Any]()
         self.last: Any = None  # the last frame that was written, without its picture
         self.estimator: Any = None  # its state after that frame
         self.clip_bytes = 0
@@ -63,6 +67,8 @@ class Checkpoint:
         if self.plot:
             self.plot.add(frame.t, picture, frame.people, frame.ids)
         self.last = frame._replace(picture=None)
+        if self.keeps_frames:
+            self.frames.append(self.last)
 
     @contextlib.contextmanager
     def saved(self, partial: Partial, estimator: Any) -> Iterator[None]:
