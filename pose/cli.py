@@ -238,15 +238,16 @@ class Parser(argparse.ArgumentParser):
 
 def run(main: Callable[[], int]) -> int:
     """main's exit code; an error is one sentence on stderr and 1, Ctrl-C 130, another signal 128 + its number."""
-    prepare_process()
-    signals.listen()
     try:
-        return translate_errors(main)
+        prepare_process()
+        signals.listen()
+        try:
+            return translate_errors(main)
+        finally:
+            signals.ignore()  # while Python ends
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 128 + (signals.received or signal.SIGINT)
-    finally:
-        signals.ignore()  # while Python ends
 
 
 def translate_errors(main: Callable[[], int]) -> int:

@@ -105,7 +105,7 @@ class Video:
         self.count = self.stream.frames or round(seconds * self.fps)
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
         self.max_gap = MAX_GAP if may_jump else float("inf")
-        self.start, self.broken, self.turned = 0.0, 0, False
+        self.start, self.broken, self.breaks_off, self.turned = 0.0, 0, False, False
         self.matrix: list[list[float]] | None = None  # how players turn the pictures
         self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
 
@@ -130,7 +130,8 @@ class Video:
 
     @property
     def notes(self) -> list[str]:
-        return [f"has {self.broken} damaged frames or packets"] if self.broken else []
+        notes = [f"has {self.broken} damaged frames or packets"] if self.broken else []
+        return notes + (["stopped sending"] if self.breaks_off and not self.files else [])
 
     def frames(self, first: int) -> Iterator[Frame]:
         target = self.seek(first) if first and not is_live(self.name) else None
@@ -154,7 +155,7 @@ class Video:
             raise PoseError(f"{self.name} sends no frame, as its server may not let a player seek; download it first")
 
     def decode(self) -> Iterator[Any]:
-        with contextlib.suppress(av.FFmpegError):  # the file breaks off: ClipReader.notes says so
+        try:
             for packet in self.container.demux(self.stream):
                 try:
                     frames = packet.decode()
@@ -162,6 +163,8 @@ class Video:
                     self.broken += 1
                     continue
                 yield from frames
+        except av.FFmpegError:  # of a file ClipReader.notes says how far it came
+            self.breaks_off = True
 
     def seek(self, first: int) -> int | None:
         """Go to the last keyframe before a frame. The time stamp of that frame; None where the file has no such."""
