@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -77,6 +78,8 @@ def cache_folder() -> str:
 class OpenCV:
     """cv2.dnn on the CPU, by CUDA or by OpenCL."""
 
+    is_thread_safe = False  # whether two threads may call a network at the same time
+
     def __init__(self, device: str, precision: str) -> None:
         self.name = f"OpenCV {cv2.__version__}"
         self.backend, self.target, self.device = choose_opencv_device(device, precision)
@@ -126,6 +129,7 @@ def choose_opencv_device(device: str, precision: str) -> tuple[int, int, str]:
 class OpenVINO:
     """Intel's; its CPU part runs on AMD's and ARM's too."""
 
+    is_thread_safe = True
     locate_weights = staticmethod(os.path.abspath)  # opened only where it is below the present folder
 
     def __init__(self, device: str, precision: str) -> None:
@@ -156,10 +160,12 @@ class OpenVINO:
             options["CACHE_DIR"] = cache_folder()
         model = model.replace(FIXED_SIDES, FREE_SIDES)
         compiled = self.core.compile_model(model, self.target, options, weights=b"")
-        request, names = compiled.create_infer_request(), [output.any_name for output in compiled.outputs]
+        of_thread, names = threading.local(), [output.any_name for output in compiled.outputs]
 
         def forward(blob: np.ndarray) -> dict[str, np.ndarray]:
-            return dict(zip(names, request.infer([blob], share_inputs=True).values(), strict=True))
+            if not hasattr(of_thread, "request"):
+                of_thread.request = compiled.create_infer_request()
+            return dict(zip(names, of_thread.request.infer([blob], share_inputs=True).values(), strict=True))
 
         return forward
 
@@ -167,6 +173,7 @@ class OpenVINO:
 class OnnxRuntime:
     """Microsoft's; which GPU it can use depends on which of its packages is installed."""
 
+    is_thread_safe = True
     locate_weights = staticmethod(os.path.basename)
 
     def __init__(self, device: str, precision: str, gpu_providers: dict[str, str] = GPU_PROVIDERS) -> None:
