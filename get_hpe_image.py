@@ -3,10 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+# As a command, installed or not, and until cli.run listens: Ctrl-C ends it at once, without a traceback of imports.
+is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
+if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pose import PoseEstimator
+    from pose.media.report import Stopwatch
 
 EXAMPLES = """\
   python get_hpe_image.py photo.jpg
@@ -34,7 +42,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_many_files_options()
     heatmaps_help = "also write what the network saw: all keypoints' heatmaps, one keypoint's by its name, or fields"
-    parser.groups["output"].add_argument("--heatmaps", metavar="all|fields|KEYPOINT", help=heatmaps_help)
+    parser.add("output", "--heatmaps", heatmaps_help, None, str, "all|fields|KEYPOINT")
     args = parser.parse(argv)
     if args.write_coco_json and args.mode != "COCO":
         parser.error("--write_coco_json takes --mode COCO")
@@ -66,14 +74,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.heatmaps not in (None, *maps_of):
         raise PoseError(f"--heatmaps takes {', '.join(maps_of)}, not {args.heatmaps}")
     if not args.quiet:
-        print(estimator.description, flush=True)
+        print(cli.describe_run(args.mode, estimator), flush=True)
     cli.check_output(results)
     exit_code = 0
     tables = filter(None, [args.write_table, args.write_coco_json])
     with table_writer(tables, estimator.skeleton) as write, contextlib.closing(Windows(not args.no_display)) as windows:
         for path, stem in photos:
             try:
-                people, pictures = process_photo(args, estimator, path, stem)
+                with cli.memory_errors(str(path)):
+                    people, pictures = process_photo(args, estimator, path, stem)
             except PoseError as error:  # one bad photo does not stop a folder of them
                 exit_code = cli.report_error(error)
             else:
@@ -91,12 +100,13 @@ def process_photo(
     from pose import draw_heatmaps, draw_keypoints, draw_skeleton
     from pose.draw import on_background
     from pose.media.photos import read_picture
+    from pose.media.report import Stopwatch
     from pose.media.results import people_to_json, save_picture, save_text
 
-    start = time.perf_counter()
+    clock = Stopwatch()
     picture = read_picture(path)
-    people = estimator(picture)
-    seconds = time.perf_counter() - start
+    with clock("inference"):
+        people = estimator.estimate_3d(picture)
     canvas = on_background(picture, cli.BACKGROUNDS[args.background])
     results = {
         "Keypoints": draw_keypoints(
@@ -108,20 +118,24 @@ def process_photo(
         network = estimator.heatmap_network
         results["Heatmaps"] = draw_heatmaps(picture, network(picture), network.skeleton, args.heatmaps)
     names = outputs(args, stem)
+    written = [names[title.lower()] for title in results]
+    for name, result in zip(written, results.values(), strict=True):
+        save_picture(name, result)
     if args.write_json:
         save_text(names["json"], people_to_json(people))
-    for title, result in results.items():
-        save_picture(names[title.lower()], result)
+        written.append(names["json"])
     if not args.quiet:
-        print(summary(path.name, people, seconds, names["skeleton"]), flush=True)
+        print(summary(path, picture, people, clock, written), flush=True)
     return people, results
 
 
-def summary(name: str, people: np.ndarray, seconds: float, skeleton: Path) -> str:
+def summary(path: Path, picture: np.ndarray, people: np.ndarray, clock: Stopwatch, written: list[Path]) -> str:
+    from pose.media.report import file_report
     from pose.media.results import count_people
 
-    found = int((people[:, :, 2] > 0).sum())
-    return f"{name}: {count_people(len(people))}, {found} keypoints, {seconds:.2f} s -> {cli.show_path(skeleton)}"
+    h, w = picture.shape[:2]
+    found = f"{count_people(len(people))}, {int((people[:, :, 2] > 0).sum())} keypoints"
+    return file_report(f"{path}, {w}x{h}", found, clock, map(cli.show_path, written))
 
 
 def command() -> int:

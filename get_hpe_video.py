@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+# As a command, installed or not, and until cli.run listens: Ctrl-C ends it at once, without a traceback of imports.
+is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
+if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
-import sys
 from collections.abc import Sequence
+from functools import partial
 
 from pose import PoseError, cli, inputs
+from pose.choices import CODECS
 
 CLIP_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif", ".3gp", ".ts")
-CODECS = ["h264", "mp4v", "vp9", "av1", "mjpg", "gif"]
 EXAMPLES = """\
   python get_hpe_video.py clip.mp4
   python get_hpe_video.py squats/ --write_plot --write_json --output_dir results"""
@@ -22,24 +31,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     example = cli.PROJECT / "Input" / "example_video1.mp4"
     video_help = "clips, folders or patterns of clips, a camera's number, a stream's address, frame_%%04d.png"
     parser.add_inputs("--video_file", "CLIP", example, video_help)
-    add = parser.groups["clip"].add_argument
-    add("--frame_first", type=cli.whole_number(0), metavar="N", default=0, help="start at this frame")
-    add("--frame_last", type=cli.whole_number(0, -1), metavar="N", default=-1, help="end with this frame; -1: the last")
-    add("--frame_step", type=cli.whole_number(1), metavar="N", default=1, help="take every Nth frame")
-    add("--frame_rotate", type=int, choices=[0, 90, 180, 270], default=0, help="rotate frames, degrees clockwise")
-    add("--frame_info", action="store_true", help="write frame number and seconds into the corner")
+    add = partial(parser.add, "clip")
+    add("--frame_first", "start at this frame", 0, cli.whole_number(0), "N")
+    add("--frame_last", "end with this frame; -1: the last", -1, cli.whole_number(0, -1), "N")
+    add("--frame_step", "take every Nth frame", 1, cli.whole_number(1), "N")
+    add("--frame_rotate", "rotate frames, degrees clockwise", 0, [0, 90, 180, 270])
+    add("--frame_info", "write frame number and seconds into the corner")
     step_help = "inference on every Nth frame, poses in between are interpolated; auto: about 15 a second"
-    add("--network_step", type=cli.network_step, metavar="N", default="auto", help=step_help)
-    add("--no_smooth", action="store_true", help="keypoints as each frame alone gives them")
-    add("--no_track", action="store_true", help="no identities, and so no smoothing")
-    codec_help = ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif"
-    add("--codec", type=str.lower, choices=CODECS, default=CODECS[0], help=codec_help)
-    add("--no_audio", action="store_true", help="leave the sound out")
-    add("--write_video_with_audio", action="store_true", help=argparse.SUPPRESS)  # now what happens without it
-    add("--resume", action="store_true", help="after Ctrl-C: go on where the same command stopped")
+    add("--network_step", step_help, "auto", cli.network_step, "N")
+    add("--no_smooth", "keypoints as each frame alone gives them")
+    add("--no_track", "no identities, and so no smoothing")
+    add("--codec", ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif", CODECS[0], CODECS)
+    add("--no_audio", "leave the sound out")
+    add("--write_video_with_audio", argparse.SUPPRESS)  # now what happens without it
+    add("--resume", "after Ctrl-C: go on where the same command stopped")
     plot_help = "also write a sheet of the clip's poses and, with matplotlib, the joints' angles over time"
-    parser.groups["output"].add_argument("--write_plot", action="store_true", help=plot_help)
-    parser.groups["output"].add_argument("--verbose", action="store_true", help="print where the time went")
+    parser.add("output", "--write_plot", plot_help)
+    parser.add("output", "--verbose", "print where the time went")
     args = parser.parse(argv)
     if 0 <= args.frame_last < args.frame_first:
         parser.error(f"--frame_last {args.frame_last} lies before --frame_first {args.frame_first}")
@@ -66,22 +74,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pose import VideoPoseEstimator
     from pose.clip import ClipJob
     from pose.media.sources import is_live, stem_of
+    from pose.media.tables import table_writer
     from pose.window import Windows
 
     names = clips(args.inputs)
     options = {**cli.estimator_options(args), "track": not args.no_track, "smooth": not args.no_smooth}
     estimator = VideoPoseEstimator(**options)
     if not args.quiet:
-        print(estimator.description, flush=True)
+        print(cli.describe_run(args.mode, estimator), flush=True)
     cli.check_output(args.output_dir / f"Video{args.mode}")
     exit_code, rest = 0, list(names)
-    with contextlib.closing(Windows(not args.no_display)) as windows:
+    tables = filter(None, [args.write_table])
+    with table_writer(tables, estimator.skeleton) as write, contextlib.closing(Windows(not args.no_display)) as windows:
         for name, stem in zip(names, inputs.distinct(map(stem_of, names)), strict=True):
             try:
                 job = ClipJob(args, estimator, name, stem)
-                with cli.signals.deferred(job.source.stop):
+                with cli.signals.deferred(job.source.stop), cli.memory_errors(name):
                     job.run(windows)
                     rest.remove(name)
+                for frame in job.checkpoint.frames:
+                    write(name, frame.number, frame.t, frame.people, frame.ids)
             except PoseError as error:  # one bad clip does not stop a folder of them
                 exit_code = cli.report_error(error)
             except KeyboardInterrupt:

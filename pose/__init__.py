@@ -10,15 +10,17 @@ of the picture, and blazepose.py estimates the keypoints; crop_tracking.py goes 
 A program begins with estimate.py: PoseEstimator for photos, VideoPoseEstimator for clips; checks.py checks what they
 are given. skeletons.py holds keypoints and limbs, poses.py the geometry of poses. networks/ holds which networks there
 are, where they run, and how OpenPose's files are read. media/ reads photos and clips and writes results. draw.py and
-labels.py draw, plot.py makes pictures of a clip's motion, window.py shows pictures. cli.py is what both commands share,
-inputs.py finds the files they name, and clip.py is what get_hpe_video.py does with a clip. mobilenet/ and blazepose/
-hold the networks in the box, where they come from and the recipes that made them.
+labels.py draw, motion.py follows the angles of joints and plot.py draws them, window.py shows pictures. cli.py is what
+both commands share, choices.py the names their options take, signals.py what Ctrl-C does, inputs.py finds the files
+they name, and clip.py is what get_hpe_video.py does with a clip. mobilenet/ and blazepose/ hold the networks in the
+box, where they come from and the recipes that made them.
 
 The data:
 
 people    float32 (N, K, 3): x, y in pixels of the source picture (the centre of its top-left pixel is 0, 0)
           and a score in [0, 1]. Score 0 means "not found", and then x = y = 0. Ask the score, never the
-          coordinates. Strongest person first.
+          coordinates. Strongest person first. In space they are (N, K, 6): after the score X, Y, Z in metres
+          from the middle of the hips, to the right in the picture, down, and away from the camera.
 Maps      a network's output, (C, h, w): heatmaps and part affinity fields, with the way back to the picture.
           It alone turns cells into pixels.
 Crop      a square of the picture around a person, turned so that they stand upright in it, with the way back.

@@ -44,6 +44,7 @@ _NUMBERS = {
     "LWrist": 15, "RWrist": 16, "LHip": 23, "RHip": 24, "LKnee": 25, "RKnee": 26, "LAnkle": 27, "RAnkle": 28,
 }  # fmt: skip
 LANDMARK_OF = [_NUMBERS.get(name, 0) for name in COCO.keypoints]  # the neck's, 0, is replaced
+HIP_LANDMARKS = [_NUMBERS["RHip"], _NUMBERS["LHip"]]
 MIRRORED = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(k + (1 if k % 2 else -1) for k in range(11, 33)), *range(33, LANDMARKS)]
 
 
@@ -51,14 +52,14 @@ MIRRORED = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(k + (1 if k % 2 else -1) for k i
 class PersonEstimate:
     """A person in a crop, as the network estimates them."""
 
-    pose: np.ndarray  # (18, 3) float32, COCO; keypoints outside the picture score 0 and keep x, y
+    pose: np.ndarray  # (18, 6) float32, COCO, with metres; keypoints outside the picture score 0 and keep the rest
     presence: float  # is there a person, 0 to 1
     confidence: float  # mean peak of the heatmaps at the keypoints inside the picture, 0 to 1
     next_crop: Crop
 
 
-Inference = tuple[np.ndarray, np.ndarray, np.ndarray, float]  # landmarks (39, 3), the same refined (39, 2), peaks (39,)
-# of their heatmaps, and presence
+# Landmarks (39, 3), the same refined (39, 2) and in metres (39, 3), peaks (39,) of their heatmaps, and presence.
+Inference = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]
 
 
 class LandmarkNetwork:
@@ -95,11 +96,10 @@ class LandmarkNetwork:
             image = brighten(image, TRUNK_PART, TRUNK_SHARE)
         for pose in masked:
             mask_person(image, pose, crop)
-        landmarks, refined, peaks, presence = self.infer(image)
+        inference = self.infer(image)
         if mirrored:
-            landmarks, refined, peaks, presence = merge_mirrored(
-                (landmarks, refined, peaks, presence), self.infer(np.ascontiguousarray(image[:, ::-1]))
-            )
+            inference = merge_mirrored(inference, self.infer(np.ascontiguousarray(image[:, ::-1])))
+        landmarks, refined, world, peaks, presence = inference
         xy = crop.to_picture(refined)
         inside = np.all((xy >= 0) & (xy <= np.subtract(picture.shape[1::-1], 1)), axis=1)
         visible = inside[LANDMARK_OF]
@@ -108,23 +108,24 @@ class LandmarkNetwork:
         if landmarks[NOSE, 2] - landmarks[EARS, 2].mean() > FACE_AWAY * SIDE / (2 * CROP_MARGIN):
             scores[: EARS[0]] = 0  # nose and eyes of a head seen from behind
         next_crop = next_crop_of(crop.to_picture(landmarks[:, :2]))
-        return PersonEstimate(coco_pose(xy, scores), presence, confidence, next_crop)
+        return PersonEstimate(coco_pose(xy, scores, crop.turn_to_picture(world)), presence, confidence, next_crop)
 
     def infer(self, image: np.ndarray) -> Inference:
-        landmarks, presence, heatmaps, _ = self.forward(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True))
+        landmarks, presence, heatmaps, world = self.forward(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True))
         xyz = landmarks.reshape(LANDMARKS, 5)[:, :3].copy()
-        return xyz, *refine_by_heatmaps(xyz[:, :2], heatmaps[0]), float(presence[0, 0])
+        refined, peaks = refine_by_heatmaps(xyz[:, :2], heatmaps[0])
+        return xyz, refined, in_metres(refined, world.reshape(LANDMARKS, 3)), peaks, float(presence[0, 0])
 
 
 def merge_mirrored(one: Inference, mirrored: Inference) -> Inference:
     """The average of the inferences of a crop and of its mirror image, or the more confident where they disagree."""
-    for xy in mirrored[:2]:
-        xy[:, 0] = SIDE - 1 - xy[:, 0]
-    landmarks, refined, peaks = (values[MIRRORED] for values in mirrored[:3])
+    for values, width in zip(mirrored[:3], (SIDE - 1, SIDE - 1, 0), strict=True):
+        values[:, 0] = width - values[:, 0]
+    landmarks, refined, world, peaks = (values[MIRRORED] for values in mirrored[:4])
     if np.linalg.norm(refined - one[1], axis=1)[LANDMARK_OF].mean() < AGREE * SIDE:
-        return (landmarks + one[0]) / 2, (refined + one[1]) / 2, (peaks + one[2]) / 2, one[3]
-    if peaks[LANDMARK_OF].mean() > one[2][LANDMARK_OF].mean():  # one of them took front for back
-        return landmarks, refined, peaks, mirrored[3]
+        return (landmarks + one[0]) / 2, (refined + one[1]) / 2, (world + one[2]) / 2, (peaks + one[3]) / 2, one[4]
+    if peaks[LANDMARK_OF].mean() > one[3][LANDMARK_OF].mean():  # one of them took front for back
+        return landmarks, refined, world, peaks, mirrored[4]
     return one
 
 
@@ -162,15 +163,25 @@ def refine_by_heatmaps(landmarks: np.ndarray, heatmaps: np.ndarray) -> tuple[np.
     return np.where(peaks[:, None] >= MIN_PEAK, refined, landmarks), peaks
 
 
+def in_metres(refined: np.ndarray, world: np.ndarray) -> np.ndarray:
+    """The network's landmarks in metres (39, 3) with X and Y, which are less exact, from the refined ones (39, 2)."""
+    xy = refined - refined[HIP_LANDMARKS].mean(axis=0)
+    scale = np.linalg.norm(world[LANDMARK_OF, :2]) / max(1e-6, float(np.linalg.norm(xy[LANDMARK_OF])))
+    return np.column_stack([scale * xy, world[:, 2]])
+
+
 def sigmoid(values: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(values, -30, 30)))
 
 
-def coco_pose(xy: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Landmarks (39, 2) with scores (39,) as a COCO pose (18, 3); the neck is the shoulders' midpoint."""
-    pose = np.column_stack([xy, scores])[LANDMARK_OF].astype(np.float32)
-    shoulders = pose[SHOULDERS]
-    pose[NECK] = [*shoulders[:, :2].mean(axis=0), shoulders[:, 2].min()]
+def coco_pose(xy: np.ndarray, scores: np.ndarray, world: np.ndarray) -> np.ndarray:
+    """Landmarks (39, 2) with scores (39,) and metres (39, 3) as a COCO pose (18, 6).
+
+    The neck is the shoulders' midpoint.
+    """
+    pose = np.column_stack([xy, scores, world])[LANDMARK_OF].astype(np.float32)
+    pose[NECK] = pose[SHOULDERS].mean(axis=0)
+    pose[NECK, 2] = pose[SHOULDERS, 2].min()
     return pose
 
 

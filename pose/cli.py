@@ -1,4 +1,4 @@
-"""What both commands share: options, output names, signals, and how an error reaches the person.
+"""What both commands share: options, and how an error reaches the person.
 
 Imports nothing heavy, so that --help and a mistyped option answer at once.
 """
@@ -8,27 +8,28 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import PoseError, __version__
+from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
+from .signals import signals
+
+if TYPE_CHECKING:
+    from . import PoseEstimator, VideoPoseEstimator
 
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
 # Where pip installed the package, results go where one stands.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
-STAGES = range(1, 7)
-MODES = ["COCO", "MPI"]
-NETWORKS = ["auto", "openpose", "blazepose"]
-DEVICES = ["cpu", "gpu"]
-ENGINES = ["auto", "opencv", "openvino", "onnxruntime", "tensorrt"]
-PRECISIONS = ["auto", "fp32", "bf16"]
-ACCURACIES = ["fast", "balanced", "best"]
-STYLES = ["modern", "openpose", "classic"]
+MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
+LEAST_MEMORY = 1500  # MB; where less is allowed, libraries end the process when they are loaded
+OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 REMEDIES = {  # by PoseError.argument
     "codec": "choose another --codec",
@@ -37,6 +38,9 @@ REMEDIES = {  # by PoseError.argument
     "frames": "check --video_file and --frame_first",
     "precision": "leave --precision out",
     "image": "check --image_file",
+    "list": "save it as a text with a path on each line",
+    "max_pixels": "raise --max_pixels or make it smaller",
+    "memory": "try a smaller --net_resolution or picture",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
     "network": "--model_folder says where else it is, and --network blazepose needs no download",
@@ -48,107 +52,12 @@ REMEDIES = {  # by PoseError.argument
 }
 
 
-class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, but not those of switches, and the examples line by line."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        has_default = action.nargs != 0 and action.default not in (None, [])
-        return super()._get_help_string(action) if has_default else action.help
-
-
-class Parser(argparse.ArgumentParser):
-    """The options that both commands have, in groups. args.inputs are the paths, with or without their option."""
-
-    def __init__(self, description: str, examples: str) -> None:
-        super().__init__(
-            usage="%(prog)s [options] [paths]",
-            description=description,
-            epilog=f"examples:\n{examples}",
-            formatter_class=HelpFormatter,
-            allow_abbrev=False,
-        )
-        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-        self.groups = {
-            name: self.add_argument_group(name) for name in ("input", "network", "people", "clip", "drawing", "output")
-        }
-        self.add_network_options()
-        self.add_people_options()
-        self.add_drawing_options()
-        self.add_output_options()
-
-    def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
-        """Paths by themselves or after their option; the example where there are none."""
-        self.example = show_path(example)
-        add = self.groups["input"].add_argument
-        add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
-        option_help = "the same, as an option"
-        add(option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help=option_help)
-
-    def add_network_options(self) -> None:
-        add, lower = self.groups["network"].add_argument, str.lower
-        add("--mode", type=str.upper, choices=MODES, default="COCO", help="18 or 15 keypoints")
-        network_help = "auto: OpenPose's where its weights are, else the two in the box, mobilenet_thin and BlazePose"
-        add("--network", type=lower, choices=NETWORKS, default="auto", help=network_help)
-        add("--device", type=lower, choices=DEVICES, default="cpu", help="gpu: CUDA or what else works here")
-        engine_help = "auto: the fastest that is installed and works on the device"
-        add("--engine", type=lower, choices=ENGINES, default="auto", help=engine_help)
-        precision_help = "bf16: twice as fast, a little less exact; takes OpenVINO and a recent processor"
-        add("--precision", type=lower, choices=PRECISIONS, default="auto", help=precision_help)
-        size_help = "network input; -1 for one side keeps the aspect ratio; auto: the network's own"
-        add("--net_resolution", type=net_resolution, metavar="WxH", default="auto", help=size_help)
-        folder_help = "where getModels.sh put the weights"
-        add("--model_folder", type=Path, metavar="DIR", default=show_path(PACKAGE), help=folder_help)
-        stages_help = "stop OpenPose's network early: faster, less exact"
-        add("--stages", type=int, choices=STAGES, default=STAGES[-1], help=stages_help)
-        accuracy_help = "how many inferences: speed or precision"
-        add("--accuracy", type=lower, choices=ACCURACIES, default="balanced", help=accuracy_help)
-
-    def add_people_options(self) -> None:
-        add = self.groups["people"].add_argument
-        people_help = "-1: everyone; 1: only the main person"
-        add("--number_people_max", type=whole_number(1, -1), metavar="N", default=-1, help=people_help)
-        threshold_help = "keypoints that score less are neither drawn nor written"
-        add("--threshold", type=share, metavar="T", default=0.1, help=threshold_help)
-
-    def add_drawing_options(self) -> None:
-        add = self.groups["drawing"].add_argument
-        style_help = "openpose: what image generators take, with --background black; classic: the tutorials'"
-        add("--style", type=str.lower, choices=STYLES, default=STYLES[0], help=style_help)
-        add("--background", type=str.lower, choices=BACKGROUNDS, default="photo", help="what skeletons are drawn on")
-        width_help = "of limbs, in pixels, in place of one that follows each person's size"
-        add("--line_width", type=whole_number(1), metavar="N", help=width_help)
-        add("--no_face", action="store_true", help="leave out nose, eyes and ears")
-        add("--show_ids", action="store_true", help="write each person's number above their head")
-        add("--show_scores", action="store_true", help="write each keypoint's score beside it")
-
-    def add_output_options(self) -> None:
-        add = self.groups["output"].add_argument
-        output_dir = show_path(PROJECT / "Output")
-        add("--output_dir", type=Path, metavar="DIR", default=output_dir, help="where results go")
-        add("--write_json", action="store_true", help="also write OpenPose JSON")
-        add("--quiet", action="store_true", help="print nothing but errors")
-        add("--no_display", action="store_true", help="open no windows")
-
-    def add_many_files_options(self) -> None:
-        recursive_help = "subfolders too; results lie in the same tree below --output_dir"
-        self.groups["input"].add_argument("--recursive", action="store_true", help=recursive_help)
-        add = self.groups["output"].add_argument
-        table_help = "also write a table of everyone in all inputs (.csv; with pyarrow installed .parquet)"
-        add("--write_table", type=path_ending(".csv", ".parquet"), metavar="FILE", help=table_help)
-        coco_help = "also write everyone in all inputs as COCO's keypoint results (.json)"
-        add("--write_coco_json", type=path_ending(".json"), metavar="FILE", help=coco_help)
-
-    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
-        words = list(sys.argv[1:] if argv is None else argv)
-        if "--net_resolution" in words[:-1]:  # argparse would take -1x256 for an option of its own
-            at = words.index("--net_resolution")
-            words[at : at + 2] = ["=".join(words[at : at + 2])]
-        args = self.parse_args(words)
-        args.inputs = [*args.inputs, *args.named_inputs] or [self.example]
-        return args
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help.\n")
+def show_path(path: Path) -> str:
+    """The path as short as it is clear from the present folder."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):  # elsewhere, or the present folder is gone
+        return str(path)
 
 
 def net_resolution(text: str) -> tuple[int, int] | None:
@@ -201,48 +110,104 @@ def share(text: str) -> float:
     return value
 
 
-class Signals:
-    """Ctrl-C, kill, a closed terminal: the first raises KeyboardInterrupt; later ones must not disturb the clean-up."""
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, but not those of switches, and the examples line by line."""
 
-    received: int | None = None
-    is_deferring = False
-    then: Callable[[], None]
-    numbers = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-
-    def listen(self) -> None:
-        self.received = None
-        for number in self.numbers:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self.handle)
-
-    def ignore(self) -> None:
-        for number in self.numbers:
-            signal.signal(number, signal.SIG_IGN)
-
-    def handle(self, number: int, _: object) -> None:
-        if self.received is None:
-            self.received = number
-            if not self.is_deferring:
-                raise KeyboardInterrupt
-            self.then()
-
-    def check(self) -> None:
-        """Where a deferred signal may interrupt."""
-        if self.received is not None:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Signals call `then` and wait until the block checks for them or is done, all of it."""
-        self.then, self.is_deferring = then, True
-        try:
-            yield
-        finally:
-            self.is_deferring = False
-            self.check()
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_default = action.nargs != 0 and action.default not in (None, [])
+        return super()._get_help_string(action) if has_default else action.help
 
 
-signals = Signals()
+class Parser(argparse.ArgumentParser):
+    """The options that both commands have, in groups. args.inputs are the paths, with or without their option."""
+
+    def __init__(self, description: str, examples: str) -> None:
+        super().__init__(
+            usage="%(prog)s [options] [paths]",
+            description=description,
+            epilog=f"examples:\n{examples}",
+            formatter_class=HelpFormatter,
+            allow_abbrev=False,
+        )
+        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+        groups = "input", "network", "people", "clip", "drawing", "output"
+        self.groups = {name: self.add_argument_group(name) for name in groups}
+
+    def add(
+        self, group: str, option: str, help: str, default: Any = None, takes: Any = None, metavar: str | None = None
+    ) -> None:
+        """An option that takes one of some values, in capitals or not, or what a parser makes of it, or is a switch."""
+        if takes is None:
+            settings: dict[str, Any] = {"action": "store_true"}
+        elif callable(takes):
+            settings = {"type": takes, "metavar": metavar, "default": default}
+        else:
+            values = {str(value).lower(): value for value in takes}
+            settings = {"type": lambda text: values.get(text.lower(), text), "choices": takes, "default": default}
+        self.groups[group].add_argument(option, help=help, **settings)
+
+    def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
+        """Paths by themselves or after their option; the example where there are none."""
+        self.example, self.metavar = show_path(example), metavar
+        add = self.groups["input"].add_argument
+        add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
+        option_help = "the same, as an option"
+        add(option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help=option_help)
+        self.add_common_options()
+
+    def add_common_options(self) -> None:
+        """What both commands take."""
+        positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
+        size_help = "most that the network's input measures; -1 for one side: what the aspect ratio asks"
+        table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
+        options: list[tuple[Any, ...]] = [
+            ("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, positive, "N"),
+            ("network", "--mode", "18 or 15 keypoints", "COCO", MODES),
+            ("network", "--network", "auto: openpose where its weights are, else blazepose", "auto", NETWORKS),
+            ("network", "--device", "gpu: CUDA or what else works here", "cpu", DEVICES),
+            ("network", "--engine", "auto: the fastest that is installed and works on the device", "auto", ENGINES),
+            ("network", "--precision", "bf16: half the time, less exact; takes OpenVINO", "auto", PRECISIONS),
+            ("network", "--net_resolution", size_help, "auto", net_resolution, "WxH"),
+            ("network", "--model_folder", "where getModels.sh put the weights", show_path(PACKAGE), Path, "DIR"),
+            ("network", "--stages", "stop OpenPose's network early: faster, less exact", STAGES, range(1, STAGES + 1)),
+            ("network", "--accuracy", "how many inferences: speed or precision", "balanced", ACCURACIES),
+            ("people", "--number_people_max", "-1: everyone; 1: only the main person", -1, whole_number(1, -1), "N"),
+            ("people", "--threshold", "keypoints that score less are neither drawn nor written", 0.1, share, "T"),
+            ("drawing", "--style", "openpose: for image generators; classic: the tutorials'", "modern", STYLES),
+            ("drawing", "--background", "what is under skeletons; image generators take black", "photo", BACKGROUNDS),
+            ("drawing", "--line_width", "of limbs in pixels; without it by each person's size", None, positive, "N"),
+            ("drawing", "--no_face", "leave out nose, eyes and ears"),
+            ("drawing", "--show_ids", "write each person's number above their head"),
+            ("drawing", "--show_scores", "write each keypoint's score beside it"),
+            ("output", "--output_dir", "where results go", output_dir, Path, "DIR"),
+            ("output", "--write_json", "also write OpenPose JSON"),
+            ("output", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE"),
+            ("output", "--quiet", "print nothing but errors"),
+            ("output", "--no_display", "open no windows"),
+        ]
+        for option in options:
+            self.add(*option)
+
+    def add_many_files_options(self) -> None:
+        self.add("input", "--recursive", "subfolders too; results lie in the same tree below --output_dir")
+        coco_help = "everyone in all inputs as COCO's keypoint results (.json)"
+        self.add("output", "--write_coco_json", coco_help, None, path_ending(".json"), "FILE")
+
+    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        words = list(sys.argv[1:] if argv is None else argv)
+        if "--net_resolution" in words[:-1]:  # argparse would take -1x256 for an option of its own
+            at = words.index("--net_resolution")
+            words[at : at + 2] = ["=".join(words[at : at + 2])]
+        args = self.parse_args(words)
+        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)  # read when OpenCV is imported
+        named = [*args.inputs, *args.named_inputs]
+        if not named and PROJECT != CLONE:
+            self.error(f"name a {self.metavar}; the examples are in the project's repository, pip installs none")
+        args.inputs = named or [self.example]
+        return args
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see --help.\n")
 
 
 def run(main: Callable[[], int]) -> int:
@@ -260,16 +225,36 @@ def run(main: Callable[[], int]) -> int:
 
 def translate_errors(main: Callable[[], int]) -> int:
     try:
-        return main()
+        check_memory_limit()
+        with memory_errors("this"):
+            return main()
     except ImportError as error:
         signals.check()  # numpy makes an ImportError of a Ctrl-C
         return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
     except PoseError as error:
         return report_error(error)
-    except MemoryError:
-        return report_error("Not enough memory; try a smaller --net_resolution or picture")
     except OSError as error:
         return report_os_error(error)
+
+
+def check_memory_limit() -> None:
+    with contextlib.suppress(ImportError):  # not on Windows
+        import resource
+
+        allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if 0 <= allowed < LEAST_MEMORY << 20:
+            raise PoseError(f"Only {allowed >> 20} MB of memory are allowed; allow {LEAST_MEMORY} (ulimit -v) or more")
+
+
+@contextlib.contextmanager
+def memory_errors(name: str) -> Iterator[None]:
+    """What libraries raise where memory is short, as a PoseError; name: what it was for."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY(str(error)):
+            raise PoseError(f"There is not enough memory for {name}", "memory") from error
+        raise
 
 
 def prepare_process() -> None:
@@ -316,15 +301,12 @@ def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
 
 
+def describe_run(mode: str, estimator: PoseEstimator | VideoPoseEstimator) -> str:
+    """What is the same for every file: keypoints, networks, device, engine."""
+    return f"{mode} keypoints by {estimator.description}"
+
+
 def drawing_options(args: argparse.Namespace) -> dict[str, Any]:
     """What draw_skeleton takes of the command line."""
     names = "style line_width show_ids show_scores".split()
     return {name: getattr(args, name) for name in names} | {"face": not args.no_face}
-
-
-def show_path(path: Path) -> str:
-    """The path as short as it is clear from the present folder."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except (ValueError, OSError):  # elsewhere, or the present folder is gone
-        return str(path)

@@ -32,7 +32,9 @@ from .track import PosedFrame, interpolate
 from .window import Windows
 
 ESC = 27
-CHANGE_NOTHING = "inputs named_inputs model_folder output_dir quiet verbose no_display resume write_video_with_audio"
+CHANGE_NOTHING = (
+    "inputs named_inputs model_folder output_dir quiet verbose no_display resume write_video_with_audio write_table"
+)
 
 
 class ClipJob:
@@ -52,8 +54,12 @@ class ClipJob:
         self.paths |= plots if args.write_plot else {}
         self.source = ClipReader(name, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
         options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING.split()}
-        others = {"network": estimator.description, "source": self.source.fingerprint, "version": __version__}
-        self.checkpoint = Checkpoint(options | others, Plot(estimator.skeleton) if args.write_plot else None)
+        network = estimator.description.partition("\n")[0]  # a hint may follow
+        others = {"network": network, "source": self.source.fingerprint, "version": __version__}
+        others["table"] = bool(args.write_table)
+        self.checkpoint = Checkpoint(
+            options | others, Plot(estimator.skeleton) if args.write_plot else None, bool(args.write_table)
+        )
         self.partial = free_partial_names(self.paths["clip"], self.json)
         self.resumes = False
 
@@ -91,7 +97,9 @@ class ClipJob:
             print(sentence, flush=True)
 
     def is_done(self) -> bool:
-        """Whether the results are there, made with the same settings."""
+        """Whether the results are there, made with the same settings. A table needs the people in all frames anew."""
+        if self.args.write_table:
+            return False
         is_ours = is_complete(self.paths["clip"], self.checkpoint.settings) and not is_live(self.name)
         return is_ours and all(path.exists() for kind, path in self.paths.items() if kind != "angles")
 
@@ -110,7 +118,7 @@ class ClipJob:
 
         def timed(*frame: Any) -> Any:
             with self.clock("inference"):
-                return self.estimator(*frame)
+                return self.estimator.estimate_3d(*frame)
 
         self.estimator.restart(self.checkpoint.estimator)
         every_frame = self.args.no_track or self.args.no_smooth
@@ -154,8 +162,8 @@ class ClipJob:
             yield write, writer.notes
 
     def report(self) -> None:
-        made = {kind: cli.show_path(path) for kind, path in self.paths.items() if path.exists()}
-        self.say(self.checkpoint.summary.report(self.name, self.clock, made))
+        made = [cli.show_path(path) for path in self.paths.values() if path.exists()]
+        self.say(self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made))
         if self.args.verbose:
             self.say(self.clock.report())
         if self.checkpoint.plot and self.checkpoint.plot.note:

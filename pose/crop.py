@@ -58,6 +58,11 @@ class Crop:
         matrix = self.matrix
         return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
+    def turn_to_picture(self, xyz: np.ndarray) -> np.ndarray:
+        """Directions (..., 3) as they are in the crop, turned to how they are in the picture."""
+        x, y = self.up.tolist()
+        return xyz @ np.array([[-y, x, 0], [-x, -y, 0], [0, 0, 1]])
+
     def to_input(self, xy: np.ndarray) -> np.ndarray:
         """Points (..., 2) of the picture in pixels of the network's input."""
         matrix = self.matrix

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from .checks import check_choice, check_number, check_people, check_picture
+from .choices import STYLES
 from .labels import BLACK, DOT_SHARE, SHIFT, Colour, fixed_point, text_height, write, write_labels
 from .maps import Maps
 from .poses import size
@@ -60,8 +61,9 @@ def draw_skeleton(
     canvas, people = picture.copy(), people if face else without_face(people, skeleton)
     names = ids if ids is not None else list(range(len(people)))
     tones = [TONES[name % len(TONES)] for name in names]
+    draw_person = {"modern": draw_modern, "openpose": draw_openpose, "classic": draw_classic}[style]
     for person, tone in reversed(list(zip(people, tones, strict=True))):
-        STYLES[style](canvas, person, skeleton, tone, line_width)
+        draw_person(canvas, person, skeleton, tone, line_width)
     if show_scores:
         write_labels(canvas, people, limb_widths(people, canvas), lambda _, score: f"{score:.2f}")
     if show_ids:
@@ -186,7 +188,7 @@ def draw_openpose(
         outline = np.array(cv2.ellipse2Poly((int(x), int(y)), axes, angle, 0, 360, 1))
         colour = colours[skeleton.drawn_limbs.index(limb)]
         cv2.fillConvexPoly(canvas, outline, dimmed(colour, OPENPOSE_LIGHT))
-    for (x, y, score), colour in zip(person.tolist(), colours, strict=False):
+    for (x, y, score), colour in zip(person[:, :3].tolist(), colours, strict=False):
         if score > 0:
             cv2.circle(canvas, (int(x), int(y)), radius, colour, cv2.FILLED)
 
@@ -197,9 +199,6 @@ def draw_classic(canvas: np.ndarray, person: np.ndarray, skeleton: Skeleton, _: 
         cv2.line(canvas, points[limb.start].tolist(), points[limb.end].tolist(), CYAN, width, cv2.LINE_AA, SHIFT)
     for keypoint in person[person[:, 2] > 0]:
         dot(canvas, keypoint, BLUE, 1.5 * width)
-
-
-STYLES = {"modern": draw_modern, "openpose": draw_openpose, "classic": draw_classic}
 
 
 def found_limbs(person: np.ndarray, skeleton: Skeleton) -> list[Limb]:

@@ -13,11 +13,12 @@ import numpy as np
 from . import PoseError
 from .blazepose import PersonEstimate
 from .checks import check_choice, check_number, check_picture
+from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES
 from .crop_tracking import CropTracker, NextFrame
 from .decode import find_people
-from .networks.engines import DEVICES, ENGINES, PRECISIONS, choose_engine
+from .networks.engines import choose_engine
 from .networks.heatmap_network import HeatmapNetwork
-from .networks.registry import MOBILENET, NETWORKS, OPENPOSE, PACKAGE, STAGES, choose_network
+from .networks.registry import MOBILENET, OPENPOSE, PACKAGE, choose_network
 from .poses import coco_to_mpi, strongest_first
 from .skeletons import COCO, SKELETONS, Skeleton
 from .topdown import PRESETS, ROTATIONS, UPRIGHT, TopDown, rotate_people
@@ -54,13 +55,13 @@ class PoseEstimator:
         threshold: float = 0.1,
         number_people_max: int = -1,
     ) -> None:
-        check_choice("mode", mode, SKELETONS)
+        check_choice("mode", mode, MODES)
         check_choice("network", network, NETWORKS)
         check_choice("device", device, DEVICES)
         check_choice("engine", engine, ENGINES)
         check_choice("precision", precision, PRECISIONS)
         check_choice("stages", stages, range(1, STAGES + 1))
-        check_choice("accuracy", accuracy, PRESETS)
+        check_choice("accuracy", accuracy, ACCURACIES)
         check_number("threshold", threshold, 0, 1)
         check_number("number_people_max", number_people_max, 1, math.inf, also=-1)
         self.skeleton: Skeleton = SKELETONS[mode]
@@ -104,6 +105,14 @@ class PoseEstimator:
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """People, float32 (N, K, 3), strongest first, in a picture (H, W, 3) uint8 blue, green, red."""
+        return self.estimate_3d(picture)[:, :, :3]
+
+    def estimate_3d(self, picture: np.ndarray) -> np.ndarray:
+        """The same people, (N, K, 6): x, y, score, and X, Y, Z in metres from the middle of the person's hips.
+
+        X points to the right in the picture, Y down, Z away from the camera. (N, K, 3) with OpenPose's networks, which
+        see no third dimension.
+        """
         check_picture(picture)
         if self.openpose is None:
             return self.to_people(self.topdown.estimate_people(picture), picture)
@@ -124,9 +133,9 @@ class PoseEstimator:
         return find_people(self.openpose(picture), self.skeleton, self.threshold, self.number_people_max)
 
     def to_people(self, estimates: list[PersonEstimate], picture: np.ndarray) -> np.ndarray:
-        """People (N, K, 3) of the skeleton asked for; what scores too little or is outside the picture is not found."""
+        """People (N, K, 6) of the skeleton asked for; what scores too little or is outside the picture is not found."""
         poses = [coco_to_mpi(one.pose) if self.is_converted else one.pose for one in estimates]
-        people = np.array(poses, np.float32).reshape(-1, len(self.skeleton.keypoints), 3)
+        people = np.array(poses, np.float32).reshape(-1, len(self.skeleton.keypoints), 6)
         inside = ((people[:, :, :2] >= 0) & (people[:, :, :2] <= np.subtract(picture.shape[1::-1], 1))).all(axis=2)
         people[~inside | (people[:, :, 2] < max(self.threshold, MIN_SCORE))] = 0
         return strongest_first(people[people[:, :, 2].any(axis=1)], self.number_people_max)
@@ -179,6 +188,13 @@ class VideoPoseEstimator:
 
         next_frame: time and picture of the next frame, if it is there: its inference then runs in parallel.
         """
+        people, ids = self.estimate_3d(picture, t, next_frame)
+        return people[:, :, :3], ids
+
+    def estimate_3d(
+        self, picture: np.ndarray, t: float, next_frame: NextFrame = None
+    ) -> tuple[np.ndarray, list[int] | None]:
+        """The same with people as PoseEstimator.estimate_3d gives them."""
         check_picture(picture)
         if self.crops:
             people = self.photo.to_people(self.crops(picture, t, next_frame), picture)

@@ -27,9 +27,9 @@ def find_files(
     for name in names:
         if not name:
             raise PoseError(f"An empty name is no path; check {option}")
-        if Path(name).is_dir() and not any(expand(name, suffixes, recursive, output)):
+        if os.path.isdir(name) and not any(expand(name, suffixes, recursive, output)):
             raise PoseError(f"The folder {Path(name)} holds none of {', '.join(suffixes)}; check {option}")
-        if name != STDIN and not Path(name).exists() and not glob.glob(name):
+        if name != STDIN and not os.path.lexists(name) and not glob.glob(name):
             raise PoseError(f"{Path(name)} is not there; check {option}")
     return each_once(file for name in names for file in expand(name, suffixes, recursive, output))
 
@@ -47,15 +47,16 @@ def each_once(files: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, str]]:
 
 def expand(name: str, suffixes: tuple[str, ...], recursive: bool, output: Path) -> Iterator[tuple[Path, Path]]:
     """A word's files, each with its path below the folder of results: recursive mirrors the tree, else it is flat."""
-    is_list = name == STDIN or (name.lower().endswith(LIST_SUFFIX) and Path(name).is_file())
+    is_list = name == STDIN or (name.lower().endswith(LIST_SUFFIX) and os.path.isfile(name))
     for word in read_lines(name) if is_list else [name]:
         path = Path(word)
-        if path.is_dir():
+        if os.path.isdir(word):  # unlike Path's, no error where the name is too long
             for file in walk(path, suffixes, recursive, output):
                 yield file, file.relative_to(path)
         else:
-            matches = [] if is_list or path.exists() else sorted(map(Path, glob.glob(word)))
-            for file in matches or [path]:  # a list's file that is not there is an error when its turn comes
+            matches = [] if is_list or os.path.lexists(word) else sorted(map(Path, glob.glob(word)))
+            files = [file for file in matches if file.suffix.lower() in suffixes]
+            for file in files or matches or [path]:  # a list's file that is not there is an error when its turn comes
                 parts = [part for part in file.parts if part not in (file.anchor, "..")]
                 yield file, Path(*parts) if recursive else Path(file.name)
 
@@ -66,7 +67,7 @@ def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path)
     for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(error.filename)):
         paths = (Path(parent, name) for name in sorted(files))
         yield from (path for path in paths if path.suffix.lower() in suffixes and path.is_file())
-        inner = (name for name in sorted(folders) if Path(parent, name).resolve() != output.resolve())
+        inner = (name for name in sorted(folders) if os.path.realpath(Path(parent, name)) != os.path.realpath(output))
         folders[:] = inner if recursive else ()
     yield from map(Path, unreadable)
 
@@ -74,7 +75,11 @@ def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path)
 def read_lines(name: str) -> Iterator[str]:
     """The paths in a list, one a line, of a file or of standard input; they may hold any bytes but line ends."""
     with open(sys.stdin.fileno() if name == STDIN else name, "rb", closefd=name != STDIN) as lines:
-        yield from filter(None, (os.fsdecode(line.rstrip(b"\r\n")) for line in lines))
+        for line in lines:
+            if b"\0" in line:
+                raise PoseError(f"{name} is no list of paths in UTF-8", "list")
+            if path := line.rstrip(b"\r\n"):
+                yield os.fsdecode(path)
 
 
 class ResultNames:

@@ -12,19 +12,16 @@ import numpy as np
 
 from .labels import write
 from .media.results import atomic_write, save_picture
+from .motion import Motion, motion_of
+from .poses import JOINTS
 from .skeletons import Skeleton
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHEET_COLUMNS, SHEET_ROWS = 4, 3
-TILE_WIDTH = 480  # pixels
-JOINTS = {  # the angle at the middle keypoint
-    "elbow": ("Shoulder", "Elbow", "Wrist"),
-    "shoulder": ("Elbow", "Shoulder", "Hip"),
-    "hip": ("Shoulder", "Hip", "Knee"),
-    "knee": ("Hip", "Knee", "Ankle"),
-}
+TILE_WIDTH, CAPTION_HEIGHT = 480, 34  # pixels
 SIDES = {"R": ("right", "tab:orange"), "L": ("left", "tab:blue")}
 
 
@@ -35,11 +32,11 @@ class Plot:
         self.skeleton = skeleton
         self.tiles: list[np.ndarray] = []
         self.every, self.count = 1, 0  # a tile of every so many frames is kept
-        self.poses: list[tuple[float, int, np.ndarray]] = []  # seconds, identity, (K, 3)
+        self.poses: list[tuple[float, int, np.ndarray]] = []  # seconds, identity, (K, 3 or 6)
         self.note = ""
 
     def add(self, t: float, picture: np.ndarray, people: np.ndarray, ids: list[int] | None) -> None:
-        """A frame of time t in seconds as drawn (H, W, 3), and the people (N, K, 3) in it.
+        """A frame of time t in seconds as drawn (H, W, 3), and the people (N, K, 3 or 6) in it.
 
         Without identities the strongest counts as one.
         """
@@ -55,7 +52,8 @@ class Plot:
         h, w = picture.shape[:2]
         size_wh = TILE_WIDTH, max(1, round(TILE_WIDTH * h / w))
         tile = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA if w > TILE_WIDTH else cv2.INTER_LINEAR)
-        write(tile, f"{t:.2f} s", np.array([8, 30]), height=20)
+        tile = cv2.copyMakeBorder(tile, CAPTION_HEIGHT, 0, 0, 0, cv2.BORDER_CONSTANT)
+        write(tile, f"{t:.2f} s", np.array([8, CAPTION_HEIGHT - 6]), height=20)
         return tile
 
     def sheet(self) -> np.ndarray:
@@ -78,32 +76,52 @@ class Plot:
 
 
 def angles_figure(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton) -> Figure:
-    """Joint angles over time of whoever is seen longest; poses: seconds, identity and (K, 3)."""
+    """Joint angles over time of whoever is seen longest; poses: seconds, identity and (K, 3 or 6)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     main = Counter(who for _, who, _ in poses).most_common(1)[0][0]
-    times = [t for t, who, _ in poses if who == main]
-    series = np.stack([pose for _, who, pose in poses if who == main])  # (T, K, 3)
-    figure = Figure(figsize=(10, 2.2 * len(JOINTS)), layout="constrained")
+    times = np.array([t for t, who, _ in poses if who == main])
+    motion = motion_of(times, np.stack([pose for _, who, pose in poses if who == main]), skeleton)
+    figure = Figure(figsize=(11, 2.2 * len(JOINTS) + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (joint, parts) in zip(figure.subplots(len(JOINTS), sharex=True), JOINTS.items(), strict=True):
-        for letter, (side, colour) in SIDES.items():
-            keypoints = [skeleton.keypoints.index(letter + part) for part in parts]
-            axes.plot(times, angle(series[:, keypoints]), color=colour, label=side)
-        axes.set_ylabel(f"{joint}, degrees")
-        axes.set_ylim(0, 185)
-        axes.set_yticks([0, 45, 90, 135, 180])
-        axes.grid(alpha=0.3)
-    figure.axes[0].legend(loc="lower right", ncols=2)
-    figure.axes[0].set_title(f"Angles as seen in the picture, person {main}")
-    figure.axes[-1].set_xlabel("seconds")
+    panels = figure.subplots(len(JOINTS), 2, sharex="col", width_ratios=(4, 1))
+    for (curves, table), joint in zip(panels, JOINTS, strict=True):
+        draw_curves(curves, motion, joint)
+        draw_limits(table, motion, joint)
+    kind = "in space" if motion.in_space else "as seen in the picture: OpenPose's networks see no depth"
+    summary = motion.summary()
+    figure.suptitle(f"Person {main}: angles {kind}" + (f"\n{summary}" if summary else ""))
+    panels[0, 0].legend(loc="lower right", ncols=3)
+    panels[-1, 0].set_xlabel("seconds")
     return figure
 
 
-def angle(corners: np.ndarray) -> np.ndarray:
-    """(T,) degrees at the middle one of three keypoints (T, 3, 3), 180 when stretched; nan where one is missing."""
-    a, b = (corners[:, end, :2] - corners[:, 1, :2] for end in (0, 2))
-    across, along = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0], (a * b).sum(axis=1)
-    degrees = np.degrees(np.abs(np.arctan2(across, along)))
-    return np.where((corners[:, :, 2] > 0).all(axis=1), degrees, np.nan)
+def draw_curves(axes: Axes, motion: Motion, joint: str) -> None:
+    """A joint's angles, right and left, dashed where they are uncertain, a triangle at each repetition."""
+    for letter, (side, colour) in SIDES.items():
+        degrees, certain = motion.side(letter + joint)
+        axes.plot(motion.t, degrees, color=colour, linestyle="--", linewidth=1, alpha=0.7)
+        axes.plot(motion.t, np.where(certain, degrees, np.nan), color=colour, label=side)
+        turns = motion.repetitions(letter + joint)
+        axes.plot(motion.t[turns], degrees[turns], "v", color=colour, markersize=5)
+    axes.plot([], [], "k--", linewidth=1, label="uncertain")
+    axes.set_ylabel(f"{joint.lower()}, degrees")
+    axes.set_ylim(0, 185)
+    axes.set_yticks([0, 45, 90, 135, 180])
+    axes.grid(alpha=0.3)
+
+
+def draw_limits(axes: Axes, motion: Motion, joint: str) -> None:
+    """Least and most degrees where they are certain, the range between them, and how many repetitions."""
+    rows = []
+    for letter in SIDES:
+        low, high = motion.limits(letter + joint)
+        numbers = ["-" if np.isnan(value) else f"{value:.0f}°" for value in (low, high, high - low)]
+        rows.append([*numbers, str(len(motion.repetitions(letter + joint)))])
+    axes.axis("off")
+    table = axes.table(rows, rowLabels=[side for side, _ in SIDES.values()], colLabels=["min", "max", "range", "times"],
+                       rowColours=[colour for _, colour in SIDES.values()], loc="center")  # fmt: skip
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    table.scale(1, 1.3)

@@ -1,4 +1,4 @@
-"""Geometry of poses (K, 3): size, distance, strength. Knows no network and no picture."""
+"""Geometry of poses (K, 3 or 6): size, distance, strength. Knows no network and no picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import numpy as np
 
 from .skeletons import COCO, MPI, Skeleton
 
+WORLD = slice(3, 6)  # columns of a pose that has X, Y, Z in metres
 AREA = 0.25  # of a person, in squares of their size: COCO's areas of standing people
+JOINTS = {  # the angle at the middle keypoint
+    "Elbow": ("Shoulder", "Elbow", "Wrist"),
+    "Shoulder": ("Elbow", "Shoulder", "Hip"),
+    "Hip": ("Shoulder", "Hip", "Knee"),
+    "Knee": ("Hip", "Knee", "Ankle"),
+}
+ANGLES = tuple(side + joint for joint in JOINTS for side in "RL")  # right and left of each joint
 # MPI's keypoints; the first three numbers fitted to 13 people labelled by hand, the last to OpenPose's own MPI output.
 HEAD_TOP = 1.7  # from the neck to the head: so many times the way from neck to the ears' middle
 HEAD_BACK = 0.8  # and so many times that from the nose to there
@@ -66,8 +74,23 @@ def extrapolate(before: np.ndarray, pose: np.ndarray, which: np.ndarray) -> None
     pose[which, :2] += moved
 
 
+def joint_angles(people: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """(N, 8) degrees at the joints ANGLES of people (N, K, 3 or 6), 180 when stretched; nan where they are not seen.
+
+    In space where there are metres, else in the picture.
+    """
+    columns = WORLD if people.shape[2] == 6 else slice(2)
+    corners = [[skeleton.keypoints.index(name[0] + part) for part in JOINTS[name[1:]]] for name in ANGLES]
+    points = people[:, corners]  # (N, 8, 3, 3 or 6)
+    middle = points[:, :, 1, columns]
+    a, b = (points[:, :, end, columns] - middle for end in (0, 2))
+    along, lengths = (a * b).sum(axis=2), np.linalg.norm(a, axis=2) * np.linalg.norm(b, axis=2)
+    across = np.sqrt(np.maximum(lengths**2 - along**2, 0))
+    return np.where((points[..., 2] > 0).all(axis=2), np.degrees(np.arctan2(across, along)), np.nan)
+
+
 def coco_to_mpi(pose: np.ndarray) -> np.ndarray:
-    """A COCO pose (18, 3) as MPI's (15, 3): head, neck and chest are worked out from neck, ears, nose and hips."""
+    """A COCO pose (18, 3 or 6) as MPI's (15, 3 or 6), of which head, neck and chest are worked out."""
     of = dict(zip(COCO.keypoints, pose.astype(float), strict=True))
     neck, nose, ears, hips = of["Neck"], of["Nose"], (of["REar"] + of["LEar"]) / 2, (of["RHip"] + of["LHip"]) / 2
     head = neck + HEAD_TOP * (ears - neck) + HEAD_BACK * (ears - nose)

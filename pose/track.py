@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .poses import extrapolate, pose_distance, size
+from .poses import WORLD, extrapolate, pose_distance, size
 from .skeletons import Skeleton
 
 MATCH_DISTANCE = 0.3  # mean distance of two poses' keypoints, as a share of the person's size, that may be one person
@@ -23,12 +23,13 @@ SWAP_DISTANCE = 0.05  # from which they are otherwise so far away, in sizes of t
 MAX_SWAP = 0.5  # seconds for which swaps are undone; one that lasts longer was right
 MIN_CUTOFF = 1.0  # Hz; the 1€ filter's cutoff for a keypoint at rest: lower is steadier
 BETA = 17.0  # Hz per (person's size / second); higher lags less when moving: at 17 a walk keeps the accuracy it had
+HEIGHT = 1.7  # metres, the size of a person
 SPEED_CUTOFF = 1.0  # Hz; cutoff for the speed itself, the 1€ paper's value
 
 
 @dataclass
 class Track:
-    """One person through the clip: last pose (K, 3), keypoints' speed (K, 2) in sizes a second."""
+    """One person through the clip: last pose (K, 3 or 6), and its speed in sizes a second."""
 
     id: int
     pose: np.ndarray
@@ -40,7 +41,7 @@ class Track:
     def predicted(self, t: float, rigid: bool = True) -> np.ndarray:
         """The pose (K, 3) at time t at constant speed: rigid, or each keypoint at its own."""
         pose, found = self.pose.copy(), self.pose[:, 2] > 0
-        speed = np.median(self.speed[found], axis=0) if rigid else self.speed[found]
+        speed = np.median(self.speed[found, :2], axis=0) if rigid else self.speed[found, :2]
         pose[found, :2] += speed * size(pose) * min(t - self.seen, MAX_EXTRAPOLATION)
         return pose
 
@@ -64,7 +65,7 @@ class Tracker:
         for number, person in enumerate(smoothed):
             track = match.get(number)
             if track is None:
-                track = Track(self.next_id, person, np.zeros_like(person[:, :2]), t, np.full(len(person), t))
+                track = Track(self.next_id, person, np.zeros_like(person), t, np.full(len(person), t))
                 self.next_id += 1
                 self.tracks.append(track)
             elif self.smooth and t > track.seen:
@@ -188,18 +189,18 @@ def interpolated(
 
 
 def one_euro(track: Track, person: np.ndarray, dt: float) -> np.ndarray:
-    """The person's pose (K, 3) smoothed with the track's last one, dt seconds ago (Casiez et al., CHI 2012).
+    """The person's pose (K, 3 or 6) smoothed with the track's last one, dt seconds ago (Casiez et al., CHI 2012).
 
     Speed counts in sizes of the person, so that near and far people are smoothed alike.
     """
     known = (track.pose[:, 2] > 0) & (person[:, 2] > 0)
-    step = person[:, :2] - track.pose[:, :2]
-    speed = step / (dt * size(person))
-    track.speed += smoothing(SPEED_CUTOFF, dt) * (speed - track.speed)
-    track.speed[~known] = 0
-    cutoff = MIN_CUTOFF + BETA * np.linalg.norm(track.speed, axis=1, keepdims=True)
     smoothed = person.copy()
-    smoothed[known, :2] = (track.pose[:, :2] + smoothing(cutoff, dt) * step)[known]
+    for columns, unit in ((slice(2), size(person)), (WORLD, HEIGHT)):
+        step = person[:, columns] - track.pose[:, columns]
+        track.speed[:, columns] += smoothing(SPEED_CUTOFF, dt) * (step / (dt * unit) - track.speed[:, columns])
+        track.speed[~known] = 0
+        cutoff = MIN_CUTOFF + BETA * np.linalg.norm(track.speed[:, columns], axis=1, keepdims=True)
+        smoothed[known, columns] = (track.pose[:, columns] + smoothing(cutoff, dt) * step)[known]
     return smoothed
 
 

@@ -31,8 +31,9 @@ import ground_truth  # noqa: E402
 
 from pose import blazepose, poses, topdown  # noqa: E402
 from pose.blazepose import LANDMARK_OF, coco_pose  # noqa: E402
-from pose.estimate import PoseEstimator  # noqa: E402
+from pose.estimate import PoseEstimator, VideoPoseEstimator  # noqa: E402
 from pose.media.photos import read_picture  # noqa: E402
+from pose.poses import WORLD, joint_angles  # noqa: E402
 from pose.skeletons import COCO  # noqa: E402
 
 SEED = 0
@@ -173,6 +174,8 @@ CONDITIONS: dict[str, Callable[[ground_truth.Case], ground_truth.Case]] = {
 }
 
 
+VIEWS = "from the front and from behind"  # of the same instant
+
 # Name in the table: options of PoseEstimator, what to put in a module's place.
 CHOICES: dict[str, tuple[dict, tuple]] = {
     "**--accuracy balanced**": ({}, ()),
@@ -231,9 +234,47 @@ def report_mediapipe(python: str, cases: list[ground_truth.Case]) -> None:
         subprocess.run([python, "-c", MEDIAPIPE, *names], check=True, stderr=subprocess.DEVNULL)
         for name, case in zip(names, cases, strict=True):
             rows = np.load(f"{name}.npy")
-            people = [coco_pose(rows[:, :2], rows[:, 2])] if len(rows) else []
+            people = [coco_pose(rows[:, :2], rows[:, 2], rows[:, 3:])] if len(rows) else []
             scores[case.group].add(np.array(people, np.float32).reshape(-1, len(LANDMARK_OF), 3), case)
     table("MediaPipe Pose (full)", HEAD, {name: score.row() for name, score in scores.items()})
+
+
+def report_angles(single: list[ground_truth.Case], find: PoseEstimator) -> None:
+    """How much the angles of one person in two pictures differ, in space and in the picture."""
+    pairs: dict[str, list] = {name: [] for name in ("mirrored", "turned by 45°", "lying (90°)", "upside down", VIEWS)}
+    for name in list(pairs)[:-1]:
+        for case in single:
+            one, other = (find.estimate_3d(each.picture)[0] for each in (case, CONDITIONS[name](case)))
+            pairs[name].append((one, other[list(COCO.mirrored)] if name == "mirrored" else other))
+    for numbers in ((100, 400), (166, 466), (233, 333), (299, 399)):
+        pictures = (read_picture(ground_truth.DATA / f"balance_{number}.jpg") for number in numbers)
+        pairs[VIEWS].append([find.estimate_3d(picture)[0] for picture in pictures])
+    rows = {}
+    for name, both in pairs.items():
+        rows[name] = [str(len(both))]
+        for columns in (6, 3):
+            angles = (joint_angles(np.array(pair)[:, :, :columns], COCO) for pair in both)
+            off = np.abs(np.concatenate([one - other for one, other in angles]))
+            rows[name] += [f"{value:.0f}°" for value in np.nanpercentile(off, (50, 90))]
+    head = ["pairs", "in space: median", "9 of 10 below", "in the picture: median", "9 of 10 below"]
+    table("angles of one pose differ by", head, rows)
+
+
+def report_bones(how: dict[str, str]) -> None:
+    """How much the lengths of bones vary through the example clip."""
+    estimator = VideoPoseEstimator(**how)
+    frames = ground_truth.frames_of("Input/example_video1.mp4", [str(number) for number in range(96)])
+    people = np.concatenate([estimator.estimate_3d(frame, int(number) / 30)[0] for number, frame in frames.items()])
+    rows = {}
+    for start, end in (("Shoulder", "Elbow"), ("Elbow", "Wrist"), ("Hip", "Knee"), ("Knee", "Ankle")):
+        cells = []
+        for side in "RL":
+            a, b = (people[:, COCO.keypoints.index(side + name)] for name in (start, end))
+            found = (a[:, 2] > 0) & (b[:, 2] > 0)
+            lengths = np.linalg.norm((a - b)[found, WORLD], axis=1)
+            cells += [f"{100 * lengths.mean():.0f} cm", f"{100 * lengths.std() / lengths.mean():.1f} %"]
+        rows[f"{start.lower()} to {end.lower()}"] = cells
+    table("bones in the example clip", ["right: mean", "deviation", "left: mean", "deviation"], rows)
 
 
 def report_scores(scores: dict[str, Score]) -> None:
@@ -300,6 +341,8 @@ def main() -> None:
     single = [case for number, case in enumerate(single) if not case.name.startswith("walk ") or number % 5 == 0]
     rows = {name: measure([change(case) for case in single], find).row() for name, change in CONDITIONS.items()}
     table(f"one person, {len(single)} pictures", HEAD, rows)
+    report_angles(single, find)
+    report_bones(how)
     report_scores(scores)
     nobody = sorted(ground_truth.DATA.glob("nobody_*"))
     table("pictures of nobody", ["people found"], {path.stem: [str(len(find(read_picture(path))))] for path in nobody})

@@ -20,13 +20,14 @@ from pose.cli import PROJECT
 from pose.crop import SIDE, crop_around, make_crop
 from pose.networks.engines import OpenCV
 from pose.networks.registry import BLAZEPOSE, PACKAGE
-from pose.poses import coco_to_mpi
+from pose.poses import ANGLES, WORLD, coco_to_mpi, joint_angles
 from pose.skeletons import COCO, MPI
 
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
 UP = np.array([0.0, -1.0])
 R_HIP = 8
-FACE, ANKLES = [0, 14, 15], [10, 13]
+FACE, ANKLES, HIPS = [0, 14, 15], [10, 13], [8, 11]
+MIRRORED_COCO = list(COCO.mirrored)
 
 
 def unit(degrees):
@@ -149,31 +150,80 @@ def test_the_example_against_labels(landmarks, walker):
     assert np.allclose(estimate.next_crop.up, UP, atol=0.2)
     mirrored = landmarks(EXAMPLE, crop_of(walker), mirrored=True)
     for pose in (estimate.pose, mirrored.pose):
+        world = dict(zip(COCO.keypoints, pose[:, WORLD], strict=True))
+        assert np.abs(world["RHip"] + world["LHip"]).max() < 0.02  # between them is the origin
+        assert world["Nose"][1] < -0.5 and world["LAnkle"][1] > 0.5  # Y down,
+        assert world["LWrist"][0] < -0.1 < 0.1 < world["LAnkle"][0]  # X to the right: she walks to the left,
+        assert world["LShoulder"][2] + 0.2 < world["RShoulder"][2]  # Z away: her left side is nearer to the camera
+        for start, end, metres in (("Hip", "Knee", 0.37), ("Knee", "Ankle", 0.36), ("Shoulder", "Elbow", 0.27)):
+            for side in "RL":
+                assert np.linalg.norm(world[side + start] - world[side + end]) == pytest.approx(metres, abs=0.05)
+    for pose in (estimate.pose, mirrored.pose):
         assert (ground_truth.errors(pose[None], walker) < 0.05).all()
     assert not np.array_equal(mirrored.pose, estimate.pose)
 
 
 def test_a_crop_and_its_mirror_image_are_averaged_where_they_agree():
     def inference(xy, peak):
-        return np.column_stack([xy, np.zeros(LANDMARKS)]), xy.copy(), np.full(LANDMARKS, peak), 1.0
+        xyz = np.column_stack([xy, xy[:, 0]])
+        return xyz, xy.copy(), xyz / 100, np.full(LANDMARKS, peak), 1.0
 
-    def mirrored(xy):
-        return xy[MIRRORED] * (-1, 1) + (SIDE - 1, 0)
+    def mirrored(xy, peak):
+        landmarks, refined, world, *others = inference(xy, peak)
+        for points, width in ((landmarks, SIDE - 1), (refined, SIDE - 1), (world, 0)):
+            points[:, 0] = width - points[:, 0]
+        return landmarks[MIRRORED], refined[MIRRORED], world[MIRRORED], *others
 
     xy = np.random.default_rng(0).uniform(0, 200, (LANDMARKS, 2))
-    landmarks, refined, peaks, _ = blazepose.merge_mirrored(inference(xy, 0.4), inference(mirrored(xy + 2), 0.6))
+    landmarks, refined, world, peaks, _ = blazepose.merge_mirrored(inference(xy, 0.4), mirrored(xy + 2, 0.6))
     assert np.allclose(landmarks[:, :2], xy + 1) and np.allclose(refined, xy + 1) and np.allclose(peaks, 0.5)
+    assert np.allclose(world[:, [0, 2]], xy[:, :1] / 100 + 0.01) and np.allclose(world[:, 1], xy[:, 1] / 100 + 0.01)
     for peak, expected in ((0.3, xy), (0.6, xy + 40)):  # else the clearer one counts
-        merged = blazepose.merge_mirrored(inference(xy, 0.4), inference(mirrored(xy + 40), peak))
+        merged = blazepose.merge_mirrored(inference(xy, 0.4), mirrored(xy + 40, peak))
         assert np.allclose(merged[1], expected)
+        assert np.allclose(merged[2][:, :2], expected / 100)
 
 
 @pytest.mark.parametrize("degrees", range(0, 360, 45))
 def test_a_turned_person_has_the_same_keypoints(landmarks, walker, degrees):
     matrix = cv2.getRotationMatrix2D((264.5, 264.5), degrees, 0.7)
     label = moved(walker, matrix)
-    estimate = landmarks(cv2.warpAffine(EXAMPLE, matrix, (530, 530)), crop_of(label))
-    assert (ground_truth.errors(estimate.pose[None], label) < 0.06).all()
+    pose = landmarks(cv2.warpAffine(EXAMPLE, matrix, (530, 530)), crop_of(label)).pose
+    assert (ground_truth.errors(pose[None], label) < 0.06).all()
+    upright = landmarks(EXAMPLE, crop_of(walker)).pose
+    expected = upright[:, WORLD].copy()
+    expected[:, :2] = upright[:, 3:5] @ (matrix[:, :2] / 0.7).T  # X and Y are the picture's
+    assert np.linalg.norm(pose[:, WORLD] - expected, axis=1).max() < 0.03
+    assert np.abs(np.subtract(*joint_angles(np.stack([pose, upright]), COCO))).max() < 5
+
+
+def test_x_and_y_in_metres_are_those_of_the_picture(landmarks, walker):
+    pose = landmarks(EXAMPLE, crop_of(walker)).pose
+    pixels, metres = (pose[:, columns] - pose[HIPS, columns].mean(axis=0) for columns in (slice(2), slice(3, 5)))
+    assert np.allclose(metres, pixels * np.linalg.norm(metres) / np.linalg.norm(pixels), atol=1e-4)
+
+
+def test_a_mirrored_person_is_mirrored_in_space(landmarks, walker):
+    label = (walker * (-1, 1, 1) + (529, 0, 0))[MIRRORED_COCO]
+    upright = landmarks(EXAMPLE, crop_of(walker)).pose[:, WORLD]
+    mirrored = landmarks(np.ascontiguousarray(EXAMPLE[:, ::-1]), crop_of(label)).pose[MIRRORED_COCO, WORLD]
+    distances = np.linalg.norm(mirrored * (-1, 1, 1) - upright, axis=1)
+    assert distances.mean() < 0.05 and distances.max() < 0.12
+
+
+@pytest.mark.parametrize(("front", "back"), [(100, 400), (166, 466), (233, 333), (299, 399)])
+def test_two_cameras_see_the_same_angles(landmarks, front, back):
+    """The same instant from the front and from behind."""
+    labels = ground_truth.load("balance")
+    poses = [
+        landmarks(cv2.imread(str(ground_truth.DATA / f"balance_{number}.jpg")), crop_of(labels[number][0])).pose
+        for number in (front, back)
+    ]
+    in_space, in_picture = (np.abs(np.subtract(*joint_angles(np.array(poses)[:, :, :n], COCO))) for n in (6, 3))
+    assert np.median(in_space) < 15
+    if front == 166:  # the right forearm points to one camera and away from the other
+        elbow = ANGLES.index("RElbow")
+        assert in_space[elbow] < 10 < 45 < in_picture[elbow]
 
 
 def test_what_lies_outside_the_picture_scores_nothing(landmarks, walker):
@@ -232,7 +282,8 @@ def test_mpi_from_coco_against_labels(landmarks, name, label_name):
 def test_the_neck_lies_between_the_shoulders_and_is_as_sure_as_the_less_sure_one():
     xy, scores = np.zeros((LANDMARKS, 2)), np.full(LANDMARKS, 0.5)
     xy[11], xy[12], scores[11] = (40, 10), (20, 30), 0.9  # left and right shoulder
-    assert blazepose.coco_pose(xy, scores)[1].tolist() == [30, 20, 0.5]
+    world = np.column_stack([xy, xy[:, 0] + 2])
+    assert blazepose.coco_pose(xy, scores, world)[1].tolist() == [30, 20, 0.5, 30, 20, 32]
 
 
 def test_mpi_keypoints_are_as_sure_as_those_they_are_worked_out_from():

@@ -1,19 +1,16 @@
+import contextlib
 import inspect
 import os
 import signal
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
-import get_hpe_video
 from pose import PoseError, PoseEstimator, cli
-from pose.draw import STYLES
-from pose.media.writer import CODECS
-from pose.networks.engines import DEVICES, ENGINES, PRECISIONS
-from pose.networks.registry import NETWORKS, STAGES
-from pose.skeletons import SKELETONS
-from pose.topdown import PRESETS
+from pose.signals import Signals
 
 
 @pytest.fixture
@@ -26,7 +23,7 @@ def parser():
 @pytest.fixture(autouse=True)
 def signals():
     """cli.run is a program's whole life: it leaves signals as that needs them."""
-    before = {number: signal.getsignal(number) for number in cli.Signals.numbers}
+    before = {number: signal.getsignal(number) for number in Signals.numbers}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -42,15 +39,12 @@ def test_defaults(parser):
     assert args.inputs == ["photo.jpg"]
 
 
-def test_choices_are_the_librarys(parser):
-    """They are repeated in cli.py so that --help imports nothing heavy."""
-    choices = {action.dest: action.choices for action in parser._actions}
-    assert list(choices["mode"]) == list(SKELETONS)
-    assert (list(choices["device"]), choices["engine"]) == (list(DEVICES), list(ENGINES))
-    assert (choices["precision"], choices["accuracy"]) == (list(PRECISIONS), list(PRESETS))
-    assert list(NETWORKS) == cli.NETWORKS
-    assert list(choices["stages"]) == list(range(1, STAGES + 1))
-    assert (choices["style"], get_hpe_video.CODECS) == (list(STYLES), list(CODECS))
+def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "PROJECT", Path())
+    assert parser.parse(["a.jpg"]).inputs == ["a.jpg"]
+    with pytest.raises(SystemExit):
+        parser.parse([])
+    assert "name a PHOTO; the examples are in the project's repository" in capsys.readouterr().err
 
 
 def test_defaults_are_the_librarys(parser):
@@ -106,13 +100,22 @@ def test_a_mistyped_option_is_one_line_and_2(parser, options, says, capsys):
     assert says in err and "--help" in err
 
 
+def cv2_error_of_memory():
+    try:
+        cv2.resize(np.zeros((9, 9, 3), np.uint8), (1 << 20, 1 << 30))
+    except cv2.error as error:
+        return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
         (PoseError("The cat is not a person"), 1, "Error: The cat is not a person.\n"),
         (PoseError("No GPU", "device"), 1, "Error: No GPU; use --device cpu.\n"),
         (ModuleNotFoundError(name="cv2"), 1, "Error: The Python package cv2 is missing; run: pip install -r req"),
-        (MemoryError(), 1, "Error: Not enough memory"),
+        (MemoryError(), 1, "Error: There is not enough memory for this; try a smaller --net_resolution or picture.\n"),
+        (RuntimeError("can't start new thread"), 1, "Error: There is not enough memory for this;"),
+        (cv2_error_of_memory(), 1, "Error: There is not enough memory for this;"),
         (PermissionError(13, "No", "a.png"), 1, "Error: a.png: No; check the path and its permissions.\n"),
         (BrokenPipeError(), 1, ""),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
@@ -125,6 +128,13 @@ def test_how_an_error_reaches_the_person(error, code, says, capsys):
     assert cli.run(main) == code
     err = capsys.readouterr().err
     assert err.startswith(says) and bool(err) == bool(says)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
+def test_a_limit_on_memory_that_libraries_die_of_is_found_before_work(monkeypatch, capsys):
+    monkeypatch.setattr("resource.getrlimit", lambda _: (900 << 20, -1))
+    assert cli.run(lambda: 0) == 1
+    assert capsys.readouterr().err == "Error: Only 900 MB of memory are allowed; allow 1500 (ulimit -v) or more.\n"
 
 
 def test_ctrl_c_that_numpy_makes_an_import_error_of():
@@ -161,6 +171,19 @@ def test_what_must_not_be_broken_is_finished_before_a_ctrl_c_counts():
 
     assert cli.run(main) == 130
     assert done == ["told", "whole"]
+
+
+def test_a_ctrl_c_that_python_drops_counts_before_work_begins():
+    done = []
+
+    def main():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with cli.signals.deferred():
+            done.append("never")
+
+    assert cli.run(main) == 130
+    assert done == []
 
 
 def test_a_second_ctrl_c_does_not_disturb_the_tidying_up():

@@ -1,4 +1,11 @@
+import functools
+import http.server
+import itertools
+import os
+import re
+import shutil
 import struct
+import subprocess
 import threading
 import wave
 from fractions import Fraction
@@ -256,6 +263,13 @@ def test_damage_is_reported(tmp_path):
     assert "has 1 damaged frames or packets" in source.notes[0]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_what_the_reader_fails_of_is_raised_where_frames_are_asked_for(clip, monkeypatch, error):
+    monkeypatch.setattr(Video, "picture", lambda *_: (_ for _ in ()).throw(error))
+    with pytest.raises(type(error)):
+        read(clip)
+
+
 def test_leaving_early_ends_the_reader(clip):
     with ClipReader(clip) as source:
         next(iter(source))
@@ -267,6 +281,11 @@ def test_leaving_early_ends_the_reader(clip):
     [
         (lambda path: None, "cannot be opened as a clip .No such file or directory"),
         (lambda path: path.mkdir(), "cannot be opened as a clip .Is a directory"),
+        pytest.param(
+            lambda path: os.mkfifo(path),
+            "is a pipe, device or socket",
+            marks=pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes"),
+        ),
         (lambda path: path.write_bytes(b""), "cannot be opened as a clip .Invalid data"),
         (lambda path: path.write_bytes(b"Dear diary,\n" * 50), "cannot be opened as a clip"),
         (lambda path: (make_clip(path), path.write_bytes(path.read_bytes()[:700])), "has no moving pictures"),
@@ -284,6 +303,29 @@ def make_sound(path):
     with wave.open(str(path), "wb") as sound:
         sound.setparams((1, 2, 8000, 8000, "NONE", ""))
         sound.writeframes(bytes(16000))
+
+
+def test_an_address_plays_where_its_server_cannot_seek_if_its_index_comes_first(tmp_path):
+    make_clip(tmp_path / "end.mp4", frames=40, codec="mjpeg", size_wh=(640, 480))
+    copy(tmp_path / "end.mp4", tmp_path / "start.mp4")
+    handler = functools.partial(QuietHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        (thread := threading.Thread(target=server.serve_forever, args=[0.01])).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert len(read(f"{address}/start.mp4")[0]) == 40
+        with pytest.raises(PoseError, match=f"{address}/end.mp4 sends no frame.*; download it first"):
+            read(f"{address}/end.mp4")
+        with pytest.raises(PoseError, match="Server returned 404 Not Found"):
+            read(f"{address}/none.mp4")
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Sends whole files only."""
+
+    def log_message(self, *_):
+        pass
 
 
 def test_numbered_pictures_with_a_gap(tmp_path):
@@ -343,6 +385,37 @@ def test_h264_plays_everywhere(clip, tmp_path):
     assert data.index(b"moov") < data.index(b"mdat")  # so that a browser shows it before it has all
     with av.open(str(tmp_path / "b.mp4")) as result:
         assert result.streams.video[0].codec_context.pix_fmt == "yuv420p"
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), "")
+PAGE = """<script>
+for (const name of %s) {
+  const video = document.createElement("video")
+  const frames = () => video.getVideoPlaybackQuality().totalVideoFrames
+  const report = event => console.log(`PLAYED ${name} ${event.type} ${frames()}`)
+  Object.assign(video, {src: name, muted: true, onended: report, onerror: report})
+  video.play()
+}
+</script>"""
+
+
+@pytest.mark.skipif(not BROWSER, reason="needs Chromium or Chrome, which play H.264")
+def test_a_browser_plays_clips_to_their_end(tmp_path):
+    source, names = make_clip(tmp_path / "a.mkv", frames=30, codec="libx264", sound="aac"), {}
+    for codec in ("h264", "vp9", "av1", "mp4v"):
+        names[codec] = f"{codec}{CODECS[codec].suffix}"
+        copy(source, tmp_path / names[codec], codec)
+    (tmp_path / "page.html").write_text(PAGE % list(names.values()))
+    command = [BROWSER, "--headless", "--no-sandbox", "--enable-logging=stderr", "--remote-debugging-port=0"]
+    command += ["--autoplay-policy=no-user-gesture-required", f"--user-data-dir={tmp_path / 'profile'}"]
+    with subprocess.Popen([*command, (tmp_path / "page.html").as_uri()], stderr=subprocess.PIPE, text=True) as browser:
+        (timer := threading.Timer(60, browser.terminate)).start()
+        reports = filter(None, map(re.compile(r"PLAYED (\S+) (\w+ \d+)").search, browser.stderr))
+        played = dict(report.groups() for report in itertools.islice(reports, len(names)))
+        timer.cancel()
+        browser.terminate()
+    frames = {codec: 0 if codec == "mp4v" else 30 for codec in names}  # of mp4v's a browser plays the sound alone
+    assert played == {name: f"ended {frames[codec]}" for codec, name in names.items()}
 
 
 @pytest.mark.parametrize(

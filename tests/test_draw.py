@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from synthetic_maps import paint, pose_at
 
+from pose.choices import STYLES
 from pose.draw import draw_frame_info, draw_heatmaps, draw_keypoints, draw_skeleton, on_background
 from pose.labels import free_box
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
@@ -27,7 +28,7 @@ def group(name):
     return people
 
 
-@pytest.mark.parametrize("style", ["modern", "openpose", "classic"])
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", ["COCO", "MPI"])
 def test_skeletons(name, style, photo, golden):
     golden(f"{style}_{name}", draw_skeleton(photo, group(name), SKELETONS[name], style=style))
@@ -129,6 +130,15 @@ def test_frame_info(photo, golden):
     golden("frame_info", picture, has_text=True)
 
 
+@pytest.mark.parametrize("options", [{"style": style} for style in STYLES] + [{"show_scores": True, "show_ids": True}])
+def test_people_in_space_are_drawn_as_others(photo, options):
+    people = group("COCO")
+    in_space = np.dstack([people, np.ones((3, 18, 3), np.float32)])
+    assert np.array_equal(
+        draw_skeleton(photo, in_space, COCO, **options), draw_skeleton(photo, people, COCO, **options)
+    )
+
+
 @pytest.mark.parametrize("draw", [draw_skeleton, draw_keypoints])
 def test_the_given_picture_stays_as_it_was(draw, photo):
     before = photo.copy()
@@ -150,7 +160,12 @@ def test_tiny_pictures_people_outside_and_someone_seen_in_part(draw, size):
 @pytest.mark.parametrize(
     ("picture", "people", "error", "says"),
     [
-        (np.zeros((9, 9, 3), np.uint8), group("COCO"), ValueError, r"people must be \(N, 15, 3\), .* not \(3, 18, 3"),
+        (
+            np.zeros((9, 9, 3), np.uint8),
+            group("COCO"),
+            ValueError,
+            r"people must be \(N, 15, 3 or 6\), .* not \(3, 18, 3",
+        ),
         (np.zeros((9, 9, 3), np.uint8), [], TypeError, r"people must be a numpy array, not \[\]"),
         (None, group("MPI"), TypeError, "picture must be a numpy array, not None"),
     ],

@@ -10,6 +10,8 @@ from pose import PoseError
 from pose.cli import PROJECT
 from pose.estimate import PoseEstimator, VideoPoseEstimator
 from pose.networks.registry import OPENPOSE
+from pose.poses import ANGLES, WORLD, joint_angles
+from pose.skeletons import COCO
 from pose.topdown import ROTATIONS, rotate_people
 
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
@@ -50,6 +52,43 @@ def test_a_photo(tmp_path, mode, keypoints):
         nose_y = ground_truth.load("walker")[0][0][0, 1]
         (person,) = estimator(np.ascontiguousarray(EXAMPLE[round(nose_y) - 8 :]))
         assert person[0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("mode", ["COCO", "MPI"])
+def test_people_in_space(mode, openpose):
+    estimator = PoseEstimator(mode, network="blazepose")
+    ((person,), (flat,)) = estimator.estimate_3d(EXAMPLE), estimator(EXAMPLE)
+    assert (person.shape, person.dtype) == ((len(estimator.skeleton.keypoints), 6), np.float32)
+    assert np.array_equal(person[:, :3], flat)
+    world = dict(zip(estimator.skeleton.keypoints, person[:, WORLD], strict=True))
+    assert world["Neck"][1] < -0.4 < 0.6 < world["RAnkle"][1]
+    cut = np.ascontiguousarray(EXAMPLE[:350])  # what is not in the picture is not found
+    assert (estimator.estimate_3d(cut)[0, ANKLES] == 0).all()
+    assert estimator.estimate_3d(GREY).shape == (0, len(estimator.skeleton.keypoints), 6)
+    picture, _ = painted_figures("COCO", (400, 600), [(200, 300, 300)])
+    assert openpose.estimate_3d(picture).shape == (1, 18, 3)  # its network sees none
+
+
+def test_a_knee_bent_towards_the_camera_is_bent():
+    """He is about to jump, and faces us: in the picture his legs are almost straight."""
+    knees = [ANGLES.index("RKnee"), ANGLES.index("LKnee")]
+    (man,) = PoseEstimator(network="blazepose").estimate_3d(cv2.imread(str(ground_truth.DATA / "sport_004.jpg")))
+    bent, flat = (joint_angles(people[None], COCO)[0, knees] for people in (man, man[:, :3]))
+    assert bent.max() < 130 < 145 < flat.min()
+    (woman,) = PoseEstimator(network="blazepose").estimate_3d(EXAMPLE)
+    assert joint_angles(woman[None], COCO)[0, knees].min() > 145  # those who walk are not
+
+
+def test_a_walk_in_space(walk):
+    """Her bones keep their lengths, and are as smooth as her keypoints."""
+    estimator = VideoPoseEstimator(network="blazepose")
+    people = np.concatenate([estimator.estimate_3d(frame, number / 30)[0] for number, frame, _ in walk[::2]])
+    assert people.shape == (len(walk[::2]), 18, 6)
+    for side in "RL":
+        for start, end in (("Shoulder", "Elbow"), ("Hip", "Knee"), ("Knee", "Ankle")):
+            a, b = (people[:, COCO.keypoints.index(side + name), WORLD] for name in (start, end))
+            lengths = np.linalg.norm(a - b, axis=1)
+            assert lengths.std() < 0.1 * lengths.mean()
 
 
 def test_the_threshold():

@@ -27,6 +27,8 @@ def find(tmp_path, monkeypatch):
 def test_files_folders_and_patterns(find):
     assert find(".") == [("a.JPG", "a"), ("b.png", "b"), ("c[1].png", "c[1]")]
     assert find("notes.md") == [("notes.md", "notes")]
+    assert find("*") == find(".")
+    assert find("*.md") == [("notes.md", "notes")]
     assert find("*.png") == [("b.png", "b"), ("c[1].png", "c[1]")]
     assert find("c[1].png") == [("c[1].png", "c[1]")]
     assert find("b.png", ".", "b.png", "x/b.png") == [
@@ -35,7 +37,12 @@ def test_files_folders_and_patterns(find):
         ("c[1].png", "c[1]"),
         ("x/b.png", "b-2"),
     ]
-    for name, says in (("", "empty name"), ("*.gif", "is not there"), ("x/empty", "holds none of")):
+    for name, says in (
+        ("", "empty name"),
+        ("*.gif", "is not there"),
+        ("x" * 5000, "is not there"),
+        ("x/empty", "holds none of"),
+    ):
         Path("x/empty").mkdir(exist_ok=True)
         with pytest.raises(PoseError, match=f"{says}.*--image_file"):
             find(name)
@@ -65,6 +72,25 @@ def test_lists(find, monkeypatch):
     with open("list.txt") as stream:
         monkeypatch.setattr("sys.stdin", stream)
         assert find("-") == expected + missing
+
+
+def test_a_list_with_zero_bytes_is_none(find):
+    Path("list.txt").write_text("b.png\n", "utf-16")
+    with pytest.raises(PoseError, match=r"list.txt is no list of paths in UTF-8"):
+        find("list.txt")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_links_that_lead_round_or_nowhere(find):
+    """In a folder they are no files, by name their turn comes as any other's, and none is followed without end."""
+    for link, target in (("loop.png", "loop.png"), ("dangling.png", "nowhere"), ("x/round", "."), ("x/loop", "loop")):
+        Path(link).symlink_to(target)
+    assert find("loop.png", "dangling.png") == [("loop.png", "loop"), ("dangling.png", "dangling")]
+    assert find("x", recursive=True) == [("x/b.jpg", "b"), ("x/b.png", "b-2"), ("x/y/a.png", "y/a")]
+    Path("out/a.png").unlink()
+    Path("out").rmdir()
+    Path("out").symlink_to("out")
+    assert len(find(".", recursive=True)) == 6
 
 
 def test_nothing_but_the_next_file_is_looked_for(find, monkeypatch):

@@ -15,6 +15,7 @@ from pose import cli
 from pose.clip import ClipJob
 from pose.media.reader import ClipReader
 from pose.media.writer import CODECS
+from pose.signals import Signals
 from pose.window import Windows
 
 FRAMES = 20
@@ -28,6 +29,17 @@ def test_signals_at_random_moments(tmp_path):
     assert sum(ends.values()) == 4
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("name", ["get_hpe_image", "get_hpe_video"])
+def test_ctrl_c_while_python_imports(tmp_path, name):
+    (tmp_path / "argparse.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+    program = f"import signal, sys; sys.argv = ['bin/{name}']; \
+signal.signal(signal.SIGINT, signal.default_int_handler); import {name}"
+    path = f"{tmp_path}{os.pathsep}{cli.PROJECT}"
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, capture_output=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
 @pytest.fixture
 def clip(tmp_path):
     return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
@@ -36,7 +48,7 @@ def clip(tmp_path):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """The command with these options, with two Ctrl-C while the frame `at` of a clip called NAME is drawn: its code."""
-    before, render = {number: signal.getsignal(number) for number in cli.Signals.numbers}, ClipJob.render
+    before, render = {number: signal.getsignal(number) for number in Signals.numbers}, ClipJob.render
 
     def run(*options, at=None, name=".mp4"):
         def interrupted(self, frame):
@@ -46,7 +58,7 @@ def run(tmp_path, monkeypatch):
             return render(self, frame)
 
         monkeypatch.setattr(ClipJob, "render", interrupted)
-        monkeypatch.setattr(cli, "signals", cli.Signals())
+        monkeypatch.setattr(cli, "signals", Signals())
         fixed = ["--network", "blazepose", "--write_json", "--no_display", "--output_dir", str(tmp_path)]
         try:
             return cli.run(lambda: get_hpe_video.main([*fixed, *options]))
@@ -104,6 +116,20 @@ def test_plots_are_of_the_whole_clip(tmp_path, clip, run):
     assert run(*options, at=6) == 130
     assert run(*options, "--resume") == 0
     assert sheet.read_bytes() == whole
+
+
+def test_a_table_is_of_the_whole_clip_and_of_all_clips(tmp_path, run):
+    table, example = tmp_path / "t.csv", str(cli.PROJECT / "Input" / "example_video1.mp4")
+    nobody = make_clip(tmp_path / "nobody.mp4", frames=30)
+    options = ["--write_table", str(table), "--frame_first", "20", "--frame_last", "32", example, nobody]
+    assert run(*options) == 0
+    whole = table.read_text()
+    assert whole.count("\n") == 14
+    for at, name in ((26, "1.mp4"), (20, "nobody.mp4")):
+        table.unlink()
+        assert run(*options, at=at, name=name) == 130
+        assert run(*options, "--resume") == 0
+        assert table.read_text() == whole
 
 
 def test_of_several_clips_those_that_are_complete_are_skipped(tmp_path, run):

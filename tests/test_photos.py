@@ -1,3 +1,4 @@
+import os
 import struct
 
 import cv2
@@ -93,3 +94,20 @@ def test_what_cannot_be_opened(tmp_path):
         read_picture(tmp_path / "none.jpg")
     with pytest.raises(PoseError, match="Cannot read"):
         read_picture(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to("/dev/full")]
+)
+def test_pipes_and_devices_are_not_waited_for(tmp_path, make):
+    make(path := tmp_path / "a.png")
+    with pytest.raises(PoseError, match="is a pipe, device or socket and no file"):
+        read_picture(path)
+
+
+def test_a_file_too_large_for_a_picture_is_not_read(tmp_path):
+    with open(tmp_path / "a.png", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(PoseError, match="too large a file"):
+        read_picture(tmp_path / "a.png")

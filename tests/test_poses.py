@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_maps import pose_at
 
-from pose.poses import extrapolate, pose_distance, similarity, size, strength, strongest_first
+from pose.poses import ANGLES, extrapolate, joint_angles, pose_distance, similarity, size, strength, strongest_first
 from pose.skeletons import COCO, SKELETONS
 
 R_WRIST = 4
@@ -91,3 +91,18 @@ def test_missing_keypoints_move_along_with_the_others():
     extrapolate(before, now, which)
     assert np.allclose(now[4], pose_at(30, 5)[4])
     assert np.array_equal(np.delete(now, 4, axis=0), np.delete(seen, 4, axis=0))  # 10 not asked for, 17 never there
+
+
+@pytest.mark.parametrize(
+    ("corner", "degrees"),
+    [([(0, 0), (0, 10), (0, 20)], 180), ([(0, 0), (0, 10), (10, 10)], 90), ([(0, 0), (0, 10), (0.001, 0)], 0)],
+)
+def test_angles(corner, degrees):
+    pose, elbow = pose_at(), ANGLES.index("LElbow")
+    pose[[5, 6, 7], :2] = corner
+    in_space = np.column_stack([pose, np.zeros(18), pose[:, :2] / 100])  # in another plane
+    for person in (pose, in_space):
+        assert joint_angles(person[None], COCO)[0, elbow] == pytest.approx(degrees, abs=0.1)
+    pose[7] = 0
+    angles = joint_angles(np.stack([pose]), COCO)[0]
+    assert np.isnan(angles).nonzero()[0].tolist() == [elbow]

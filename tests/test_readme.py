@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+import get_hpe_image
+import get_hpe_video
 from pose.cli import PROJECT
 
 README = PROJECT / "README.md"
@@ -14,6 +16,18 @@ def test_the_readme_is_short():
     lines = README.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 120
     assert [line for line in lines if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("command", [get_hpe_image, get_hpe_video])
+def test_every_option_is_explained(command, capsys):
+    with pytest.raises(SystemExit):
+        command.parse(["--help"])
+    option = re.compile(r"--[a-z]\w+")
+    options = set(option.findall(capsys.readouterr().out)) - {"--help", "--version", "--image_file", "--video_file"}
+    page = (PROJECT / "pose" / "README.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| ")]
+    assert len(options) > 20
+    assert options - set(option.findall(" ".join(rows))) == set()
 
 
 def anchors(page):

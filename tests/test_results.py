@@ -23,6 +23,14 @@ def test_one_person_to_the_letter():
     )
 
 
+def test_metres_with_their_score():
+    people = np.array([[[0] * 6, [10, 20, 0.5, -0.25, 0.123456789, 1]]], np.float32)
+    (person,) = json.loads(results.people_to_json(people))["people"]
+    assert person["pose_keypoints_2d"] == [0, 0, 0, 10, 20, 0.5]
+    assert person["pose_keypoints_3d"] == [0, 0, 0, 0, -0.25, 0.123457, 1, 0.5]
+    assert list(person)[4:6] == ["hand_right_keypoints_2d", "pose_keypoints_3d"]
+
+
 def test_identities():
     said = json.loads(results.people_to_json(np.ones((2, 15, 3), np.float32), ids=[7, 0]))
     assert [person["person_id"] for person in said["people"]] == [[7], [0]]

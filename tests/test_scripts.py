@@ -16,11 +16,13 @@ import pytest
 from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 from test_clips import make_clip, read
 
-import get_hpe_video
+import get_hpe_image
+from pose.choices import CODECS
 from pose.cli import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
 EXAMPLE = PROJECT / "Input" / "example_image1.png"
+HIPS = [8, 11]
 
 
 @pytest.fixture
@@ -40,6 +42,11 @@ def poses(path):
     """People (N, K, 3) of a JSON file."""
     people = json.loads(path.read_text())["people"]
     return np.array([person["pose_keypoints_2d"] for person in people]).reshape(len(people), -1 if people else 18, 3)
+
+
+def in_space(path):
+    """Of each person of a JSON file X, Y, Z and score (N, K, 4), or as many empty lists."""
+    return [np.array(p["pose_keypoints_3d"]).reshape(-1, 4) for p in json.loads(path.read_text())["people"]]
 
 
 def frames_of(path):
@@ -68,11 +75,12 @@ def test_a_photo_gives_two_pictures(run, tmp_path):
     shutil.copy(EXAMPLE, tmp_path / "my photo ü.v2.png")
     done = run(IMAGE, "my photo ü.v2.png", PYTHONIOENCODING="ascii")  # a console that cannot print the name
     assert (done.returncode, done.stderr) == (0, "")
-    assert "my photo \\xfc.v2.png: 1 person, 18 keypoints" in done.stdout
-    assert results(tmp_path) == [
-        "Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg",
-        "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg",
-    ]
+    names = ["Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg", "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg"]
+    assert results(tmp_path) == names
+    _, photo, paths = done.stdout.replace("\\xfc", "ü").splitlines()
+    assert photo.startswith("my photo ü.v2.png, 530x530: 1 person, 18 keypoints; ")
+    assert re.search(r"; inference \d+\.\d\d s, in all \d+\.\d\d s$", photo)
+    assert paths == f"  -> {', '.join(names)}"
     source, (person,) = cv2.imread(str(EXAMPLE)), ground_truth.load("walker")[0]
     found = person[person[:, 2] > 0, :2]
     for name in results(tmp_path):
@@ -90,8 +98,13 @@ def test_the_examples_against_labels(run, tmp_path):
     for example, label in (("example_image1", "walker"), ("example_image2", "two_people")):
         found, people = poses(folder / f"{example}_keypoints.json"), ground_truth.load(label)[0]
         assert len(found) == len(people)
+        for person, world in zip(found, in_space(folder / f"{example}_keypoints.json"), strict=True):
+            assert np.array_equal(world[:, 3], person[:, 2])
+            assert np.abs(world[HIPS, :3].sum(axis=0)).max() < 0.05 and 1 < np.ptp(world[:, 1]) < 2  # metres
         for person in people:
             assert ground_truth.errors(found, person).max() < 0.045
+    for example, count in (("example_image4", 6), ("example_image5", 1), ("example_image6", 1), ("example_image7", 1)):
+        assert len(poses(folder / f"{example}_keypoints.json")) == count
     (astronaut,), (label,) = poses(folder / "example_image3_keypoints.json"), ground_truth.load("astronaut")[0]
     face = [0, 14, 15, 16, 17]  # the rest is under a space suit
     assert (ground_truth.distances(astronaut, label)[face] < 0.045).all()
@@ -100,7 +113,10 @@ def test_the_examples_against_labels(run, tmp_path):
 def test_the_example_clip_against_labels(run, tmp_path):
     done = run(VIDEO, "--network", "blazepose", "--write_json", "--frame_info")
     assert done.returncode == 0
-    assert "96 frames" in done.stdout
+    _, clip, paths = done.stdout.splitlines()
+    assert "example_video1.mp4, 856x424, 96 frames at 30 fps (3.2 s): 1 person, seen for 3.2 s; inference " in clip
+    made = [f"Output/VideoCOCO/example_video1{ending}" for ending in ("_skeleton_COCO.mp4", "_json")]
+    assert paths == f"  -> {', '.join(made)}"
     folder = tmp_path / "Output" / "VideoCOCO"
     assert sorted(path.name for path in folder.iterdir()) == [
         "example_video1_json",
@@ -108,7 +124,7 @@ def test_the_example_clip_against_labels(run, tmp_path):
     ]
     files = sorted((folder / "example_video1_json").iterdir())
     assert [path.name for path in files] == [f"example_video1_{n:012}_keypoints.json" for n in range(96)]
-    assert all(len(poses(path)) >= 1 for path in files)
+    assert all(len(poses(path)) >= 1 and in_space(path)[0].shape == (18, 4) for path in files)
     off = [
         ground_truth.errors(poses(files[number]), person)
         for number, people in ground_truth.load("walk").items()
@@ -124,6 +140,18 @@ def test_the_example_clip_against_labels(run, tmp_path):
         changed = np.abs(a.astype(int) - b).max(axis=2) > 90
         assert changed[30:].sum() > 300  # a skeleton
         assert changed[:25, :200].sum() > 50  # frame number and seconds
+
+
+def test_two_who_cross_keep_their_identities(run, tmp_path):
+    done = run(VIDEO, "--network", "blazepose", "--write_json", PROJECT / "Input" / "example_video2.mp4")
+    assert "77 frames at 30 fps (2.6 s): 2 people" in done.stdout
+    neck_x = {0: [], 1: []}  # by identity
+    for path in sorted((tmp_path / "Output" / "VideoCOCO" / "example_video2_json").iterdir()):
+        for person in json.loads(path.read_text())["people"]:
+            neck_x[person["person_id"][0]].append(person["pose_keypoints_2d"][3])
+    to_the_right, to_the_left = sorted(neck_x.values(), key=lambda xs: xs[0])
+    assert max(to_the_right[0], to_the_left[-1]) < 200
+    assert min(to_the_right[-1], to_the_left[0]) > 600
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
@@ -153,7 +181,7 @@ def test_nobody_is_no_error(run, tmp_path):
     cv2.imwrite(str(tmp_path / "plain.png"), np.full((200, 300, 3), 90, np.uint8))
     done = run(IMAGE, "--image_file", "plain.png", "--write_json")
     assert done.returncode == 0
-    assert "0 people" in done.stdout
+    assert "plain.png, 300x200: 0 people, 0 keypoints; " in done.stdout
     assert poses(tmp_path / "Output" / "ImageCOCO" / "plain_keypoints.json").shape[0] == 0
 
 
@@ -169,7 +197,7 @@ def test_the_first_line_says_which_networks_and_why(run, script, options, says):
     done = run(script, *options.split(), "--model_folder", ".")
     assert (done.returncode, done.stderr) == (0, "")
     first = done.stdout.splitlines()[0]
-    assert first.startswith(says)
+    assert first.startswith(f"COCO keypoints by {says}")
     assert re.search(r" on CPU, (OpenCV|OpenVINO|ONNX Runtime) \d[\d.]*, (f32|bf16)$", first)
 
 
@@ -227,6 +255,27 @@ def test_one_bad_photo_does_not_stop_the_others(run, tmp_path):
     assert done.stderr.startswith("Error: a.jpg is not a picture")
     assert done.stderr.count("\n") == 1
     assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
+def test_a_photo_too_large_for_the_memory_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    def read_picture(path):
+        return cv2.resize(cv2.imread(str(EXAMPLE)), (1 << 20, 1 << 30) if path.name == "a.png" else (99, 99))
+
+    monkeypatch.setattr("pose.media.photos.read_picture", read_picture)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    assert get_hpe_image.main(["a.png", "b.png", "--no_display", "--output_dir", "Output"]) == 1
+    says = "Error: There is not enough memory for a.png; try a smaller --net_resolution or picture.\n"
+    assert capsys.readouterr().err == says
+    assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
+
+
+def test_pictures_with_too_many_pixels_are_refused(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 51, 3), 90, np.uint8))
+    said = [run(IMAGE, "--max_pixels", pixels, "a.png") for pixels in (1019, 1020)]
+    assert [done.returncode for done in said] == [1, 0]
+    assert said[0].stderr == "Error: a.png has too many pixels; raise --max_pixels or make it smaller.\n"
 
 
 @pytest.mark.parametrize("background", ["black", "white"])
@@ -316,9 +365,12 @@ def test_openposes_networks_see_two_painted_figures(run, tmp_path, seeing_models
     cv2.imwrite(str(tmp_path / "painted.png"), picture)
     done = run(IMAGE, *options.split(), "--model_folder", seeing_models, "--write_json", "--image_file", "painted.png")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"OpenPose {mode} (its weights are here; non-commercial research only) on CPU, ")
+    assert done.stdout.startswith(
+        f"{mode} keypoints by OpenPose {mode} (its weights are here; non-commercial research only) on CPU, "
+    )
     found = poses(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")
     assert len(found) == 2
+    assert not any(map(len, in_space(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")))
     found = found[np.argsort(found[:, 1, 0])]
     assert (found[:, :, 2] > 0).all()
     assert np.abs(found[:, :, :2] - truth_xy).max() < 5
@@ -358,7 +410,7 @@ def test_several_clips_and_one_bad_one(run, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("codec", get_hpe_video.CODECS)
+@pytest.mark.parametrize("codec", CODECS)
 def test_codec(run, tmp_path, codec):
     done = run(VIDEO, "--network", "blazepose", "--codec", codec, "--video_file", make_clip(tmp_path / "clip.mp4"))
     assert (done.returncode, done.stderr) == (0, "")
@@ -408,7 +460,7 @@ def test_a_picture_of_the_motion(run, tmp_path):
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "Output" / "VideoCOCO"
     sheet = cv2.imread(str(folder / "example_video1_poses_COCO.jpg"))
-    assert sheet.shape == (3 * 238, 4 * 480, 3)
+    assert sheet.shape == (3 * (238 + 34), 4 * 480, 3)
     has_matplotlib = importlib.util.find_spec("matplotlib") is not None
     assert (folder / "example_video1_angles_COCO.png").exists() == has_matplotlib
     assert ("matplotlib is not installed" in done.stdout) != has_matplotlib

@@ -70,6 +70,19 @@ def test_smoothing_lags_less_than_a_frame_behind_a_walk():
     assert np.abs(track(walk)[0][-1] - walk[-1]).max() < 100 / 30
 
 
+def test_metres_are_smoothed_as_pixels_are():
+    still = np.dstack(
+        [np.repeat(pose_at(100)[None], 200, axis=0), np.random.default_rng(0).normal(0, 0.01, (200, 18, 3))]
+    )
+    jitter = [np.abs(np.diff(series[:, :, 3:], axis=0)).mean() for series in (still, track(still)[0])]
+    assert jitter[1] < 0.5 * jitter[0]
+    towards_us = np.dstack([np.repeat(pose_at(100)[None], 60, axis=0), np.zeros((60, 18, 3))])
+    towards_us[:, 4, 5] = -np.arange(60) / 30  # a hand, at a metre a second: its place in the picture is the same
+    smoothed = track(towards_us)[0]
+    assert 0 < (smoothed[-1] - towards_us[-1])[4, 5] < 1 / 30
+    assert np.abs(smoothed[:, 5:] - towards_us[:, 5:]).max() < 1e-5
+
+
 def test_smoothing_is_by_seconds_not_frames():
     ends = [track([pose_at(100 + 60 * (n / fps > 0.5)) for n in range(fps)], fps)[0][-1, 0, 0] for fps in (30, 60)]
     assert abs(ends[0] - ends[1]) < 0.5

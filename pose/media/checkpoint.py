@@ -49,20 +49,26 @@ def free_partial_names(clip: Path, json: Path) -> Partial:
 
 
 class Checkpoint:
-    """How far the work on a clip is. settings: what must be the same to go on, by name."""
+    """How far the work on a clip is. settings: what must be the same to go on, by name.
 
-    def __init__(self, settings: dict[str, Any], plot: Any = None) -> None:
+    frames: those that have been written, without their pictures, if they are kept.
+    """
+
+    def __init__(self, settings: dict[str, Any], plot: Any = None, keeps_frames: bool = False) -> None:
         self.settings, self.plot, self.summary = settings, plot, Summary()
+        self.keeps_frames, self.frames = keeps_frames, list[Any]()
         self.last: Any = None  # the last frame that was written, without its picture
         self.estimator: Any = None  # its state after that frame
         self.clip_bytes = 0
 
     def add(self, frame: Any, picture: np.ndarray) -> None:
         """A frame has been written, as the picture that is drawn (H, W, 3)."""
-        self.summary.add(frame.t, frame.people, frame.ids)
+        self.summary.add(frame.t, picture.shape[1::-1], frame.people, frame.ids)
         if self.plot:
             self.plot.add(frame.t, picture, frame.people, frame.ids)
         self.last = frame._replace(picture=None)
+        if self.keeps_frames:
+            self.frames.append(self.last)
 
     @contextlib.contextmanager
     def saved(self, partial: Partial, estimator: Any) -> Iterator[None]:

@@ -14,13 +14,17 @@ import numpy as np
 from .. import PoseError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+MAX_BYTES = (1 << 31) - 1  # that OpenCV decodes
 JPEG_START = b"\xff\xd8"
 
 
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8; EXIF turns are applied, what is see-through lies on white."""
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)  # cv2.imread cannot open every name on Windows, nor pipes
+        check_is_file(path, "image")
+        if path.stat().st_size > MAX_BYTES:
+            raise PoseError(f"{path} is too large a file for a picture", "image")
+        data = np.frombuffer(path.read_bytes(), np.uint8)  # cv2.imread cannot open every name on Windows
     except OSError as error:
         raise PoseError(f"Cannot read {path}: {error.strerror}", "image") from error
     if not data.size:
@@ -31,12 +35,22 @@ def read_picture(path: Path) -> np.ndarray:
             may_have_alpha = picture is not None and data[:2].tobytes() != JPEG_START
             layers = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if may_have_alpha else None
     except cv2.error as error:
+        if error.code == cv2.Error.STS_NO_MEM:
+            raise
+        if "CV_IO_MAX_IMAGE" in error.err:
+            raise PoseError(f"{path} has too many pixels", "max_pixels") from error
         raise PoseError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG") from error
     if picture is None:
         raise PoseError(f"{path} is not a picture, is damaged, or of a rare kind; save it as PNG or JPEG")
     if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.shape[:2] == picture.shape[:2]:
         return on_white(picture, layers[:, :, 3])
     return picture
+
+
+def check_is_file(path: Path, argument: str) -> None:
+    """PoseError for pipes, devices and sockets, which may never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise PoseError(f"{path} is a pipe, device or socket and no file", argument)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -20,6 +21,7 @@ from .sources import USUAL_FPS, Camera, Frame, Pictures, Video, is_live, is_numb
 
 QUEUE_LENGTH = 2  # frames that may wait before or behind the network
 INFERENCES_PER_SECOND = 15  # in a clip; poses in between are interpolated
+FINGERPRINT_BYTES = 4096  # of a file's start and of its end
 MAX_STEP = 4  # frames from one inference to the next, at most
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -40,7 +42,7 @@ class ClipReader:
         self.end = count if last < 0 else min(count, last + 1)
         self.frames_read, self.ended = 0, False
         self.t = 0.0  # of the frame read last
-        self.error: PoseError | None = None
+        self.error: Exception | None = None
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
@@ -66,8 +68,16 @@ class ClipReader:
 
     @property
     def fingerprint(self) -> int:
-        """Of the size and age of its files, to know whether it is the same."""
-        return zlib.crc32(repr([(s.st_size, s.st_mtime_ns) for s in map(os.stat, self.source.files)]).encode())
+        """Of its files' sizes, starts and ends, to know whether it is the same, in another folder too."""
+        crc = 0
+        for path in filter(Path.is_file, self.source.files):  # reading a pipe would take from it
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                for place in (0, max(0, size - FINGERPRINT_BYTES)):
+                    file.seek(place)
+                    crc = zlib.crc32(file.read(FINGERPRINT_BYTES), crc)
+                crc = zlib.crc32(str(size).encode(), crc)
+        return crc
 
     @property
     def stream(self) -> Any:
@@ -108,10 +118,10 @@ class ClipReader:
                 if number >= self.first and (number - self.first) % self.step == 0:
                     frame = picture()
                     self.put((number, t, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
-        except PoseError as error:
-            self.error = error
-        except (av.FFmpegError, MemoryError, cv2.error) as error:
+        except av.FFmpegError as error:
             self.error = PoseError(f"A frame of {self.name} cannot be read ({error})", "video")
+        except Exception as error:  # raised where the frames are asked for
+            self.error = error
         self.put(None)
 
     def timed(self, frames: Iterator[Frame]) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:

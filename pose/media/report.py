@@ -49,22 +49,29 @@ class Stopwatch:
         return f"Time: {', '.join(parts)}"
 
 
+def file_report(name: str, found: str, clock: Stopwatch, paths: Iterable[str], speed: str = "") -> str:
+    """Two lines for a person when a file is done: what it is, what was found, how long it took; the results' paths."""
+    times = f"inference {clock.seconds['inference']:.2f} s, in all {clock.total:.2f} s{speed}"
+    return f"{name}: {found}; {times}\n  -> {', '.join(paths)}"
+
+
 class Summary:
     """Who was seen in a clip, and for how long."""
 
     def __init__(self) -> None:
+        self.size_wh = 0, 0
         self.frames, self.first_t, self.t = 0, 0.0, 0.0
         self.resumed_from = 0  # frames that an earlier run has done
         self.most = 0  # people in one frame
         self.seen: Counter[int] = Counter()  # frames, by identity
 
-    def add(self, t: float, people: np.ndarray, ids: list[int] | None) -> None:
-        self.first_t = self.first_t if self.frames else t
+    def add(self, t: float, size_wh: tuple[int, int], people: np.ndarray, ids: list[int] | None) -> None:
+        self.first_t, self.size_wh = self.first_t if self.frames else t, size_wh
         self.frames, self.t, self.most = self.frames + 1, t, max(self.most, len(people))
         self.seen.update(ids or [])
 
-    def report(self, name: str, clock: Stopwatch, paths: dict[str, str]) -> str:
-        """Lines for a person: how many people, for how long each, how fast, and where the results are."""
+    def report(self, name: str, fps: float, clock: Stopwatch, paths: Iterable[str]) -> str:
+        """file_report() of a clip: its frames and their rate, how many people, and for how long each was seen."""
         seconds = (self.t - self.first_t) * self.frames / max(1, self.frames - 1)
         people = [f"{seconds * frames / self.frames:.1f}" for _, frames in self.seen.most_common()]
         if self.seen:
@@ -72,7 +79,7 @@ class Summary:
             who = f"{count_people(len(people))}, seen for {', '.join(people[:MAX_LISTED])} s{more}"
         else:
             who = f"up to {count_people(self.most)} in a frame" if self.most else "nobody seen"
-        speed = f"{clock.total:.1f} s of work, {(self.frames - self.resumed_from) / clock.total:.0f} frames a second"
-        where = [f"  {kind:6} {path}" for kind, path in paths.items()]
-        frames = f"{self.frames} {'frame' if self.frames == 1 else 'frames'}"
-        return "\n".join([f"{name}: {frames} ({seconds:.1f} s), {who}; {speed}", *where])
+        w, h = self.size_wh
+        frames = f"{self.frames} {'frame' if self.frames == 1 else 'frames'} at {fps:.4g} fps ({seconds:.1f} s)"
+        speed = f", {(self.frames - self.resumed_from) / clock.total:.0f} frames a second"
+        return file_report(f"{name}, {w}x{h}, {frames}", who, clock, paths, speed)

@@ -17,21 +17,27 @@ import numpy as np
 from .. import PoseError
 
 UNUSED = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
-UNUSED_3D = ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")
+UNUSED_3D = ("face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")
 JPEG_QUALITY = 95
 
 
 def people_to_json(people: np.ndarray, ids: list[int] | None = None) -> str:
-    """OpenPose's JSON (version 1.3) of people (N, K, 3). ids: -1, which is "without identity", where there are none."""
+    """OpenPose's JSON (version 1.3) of people (N, K, 3 or 6). ids: -1, "without identity", where there are none."""
     entries = [
         {
             "person_id": [ids[number] if ids else -1],
-            "pose_keypoints_2d": [rounded(value) for value in person.ravel().tolist()],
-            **{key: [] for key in UNUSED + UNUSED_3D},
+            "pose_keypoints_2d": flat(person[:, :3]),
+            **{key: [] for key in UNUSED},
+            "pose_keypoints_3d": flat(person[:, [3, 4, 5, 2]]) if person.shape[1] == 6 else [],
+            **{key: [] for key in UNUSED_3D},
         }
         for number, person in enumerate(people)
     ]
     return json.dumps({"version": 1.3, "people": entries}, separators=(",", ":"))
+
+
+def flat(points: np.ndarray) -> list[float | int]:
+    return [rounded(value) for value in points.ravel().tolist()]
 
 
 def count_people(people: int) -> str:

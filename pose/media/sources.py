@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -17,7 +18,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from .. import PoseError
-from .photos import on_white, read_picture
+from .photos import check_is_file, on_white, read_picture
 
 USUAL_FPS = 30  # for sources that do not report theirs
 MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a larger gap is such a jump
@@ -93,6 +94,8 @@ class Video:
 
     def __init__(self, name: str) -> None:
         self.files = [] if is_live(name) else [Path(name)]
+        for path in self.files:
+            check_is_file(path, "video")
         self.name = name if is_live(name) else f"file:{name}"  # else a colon in a path would mean a protocol
         self.open()
         rate = self.stream.average_rate if self.container.duration else self.stream.guessed_rate
@@ -146,6 +149,8 @@ class Video:
             self.broken += frame.is_corrupt
             yield number, None if t is None else t - self.start, functools.partial(self.picture, frame)
             number += 1
+        if number == 0 and self.name.startswith("http"):  # an MP4's index stands at its end as a rule
+            raise PoseError(f"{self.name} sends no frame, as its server may not let a player seek; download it first")
 
     def decode(self) -> Iterator[Any]:
         with contextlib.suppress(av.FFmpegError):  # the file breaks off: ClipReader.notes says so
@@ -212,7 +217,7 @@ def is_live(name: str) -> bool:
 
 def is_numbered(name: str) -> bool:
     """Whether a source's name stands for numbered pictures, such as frame_%04d.png."""
-    return not is_live(name) and len(NUMBER.findall(name)) == 1 and name.count("%") == 1 and not Path(name).exists()
+    return not is_live(name) and len(NUMBER.findall(name)) == 1 and name.count("%") == 1 and not os.path.exists(name)
 
 
 def stem_of(name: str) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from .. import PoseError
+from ..poses import ANGLES, joint_angles
 from ..skeletons import Skeleton
-from .results import add_to_stem, atomic_write, rounded
+from .results import add_to_stem, atomic_write, flat, rounded
 
 ROW_GROUP = 10_000  # rows of a Parquet file that are kept in memory
 COCO_KEYPOINTS = (
@@ -25,13 +26,14 @@ COCO_KEYPOINTS = (
 )
 COCO_NAME = re.compile(r"(?:.*_)?(\d{12})").fullmatch  # as COCO's pictures are called
 
-AddPerson = Callable[[str, int, float, int, np.ndarray], Any]  # file, frame number, seconds, identity, pose (K, 3)
+AddPerson = Callable[[str, int, float, int, np.ndarray], Any]  # file, frame number, seconds, identity, pose
 
 
 @contextlib.contextmanager
 def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable[..., None]]:
-    """A function of (file, frame number, seconds, people (N, K, 3), ids=None) that fills files, complete or not at all.
+    """A function of (file, frame number, seconds, people (N, K, 3 or 6), ids=None) that fills files.
 
+    They appear when complete, after Ctrl-C as NAME-partial.
     .csv and .parquet: a row for each person and frame; .json: COCO's keypoint results.
     """
     with contextlib.ExitStack() as stack:
@@ -49,16 +51,21 @@ def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable
 
 def table_columns(skeleton: Skeleton) -> list[str]:
     keypoints = [f"{name}_{value}" for name in skeleton.keypoints for value in ("x", "y", "score")]
-    return ["file", "frame", "seconds", "id", *keypoints, "box_x", "box_y", "box_w", "box_h"]
+    angles = [f"{name}_angle" for name in ANGLES]
+    return ["file", "frame", "seconds", "id", *keypoints, "box_x", "box_y", "box_w", "box_h", *angles]
 
 
-def table_row(file: str, frame: int, t: float, identity: int, pose: np.ndarray) -> list:
-    """A keypoint that was not found has score 0 and no x and y; the box is that of the others. No identity is -1."""
+def table_row(skeleton: Skeleton, file: str, frame: int, t: float, identity: int, pose: np.ndarray) -> list:
+    """A keypoint that was not found has score 0 and no x and y; the box is that of the others. No identity is -1.
+
+    An angle at a joint that was not found is empty.
+    """
     row: list[Any] = [file, frame, rounded(t), identity]
-    for x, y, score in pose.tolist():
+    for x, y, score in pose[:, :3].tolist():
         row += [rounded(x), rounded(y), rounded(score)] if score else [None, None, 0]
     xy = pose[pose[:, 2] > 0, :2]
-    return row + [rounded(value) for value in np.ravel([xy.min(axis=0), np.ptp(xy, axis=0)]).tolist()]
+    row += flat(np.stack([xy.min(axis=0), np.ptp(xy, axis=0)]))
+    return row + [None if np.isnan(a) else round(a, 1) for a in joint_angles(pose[None], skeleton)[0].tolist()]
 
 
 @contextlib.contextmanager
@@ -66,7 +73,7 @@ def open_csv(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table_columns(skeleton))
-        yield lambda *person: writer.writerow(table_row(*person))
+        yield lambda *person: writer.writerow(table_row(skeleton, *person))
 
 
 @contextlib.contextmanager
@@ -86,7 +93,7 @@ def open_parquet(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
         rows.clear()
 
     def add_person(*person: Any) -> None:
-        rows.append(dict(zip(columns, table_row(*person), strict=True)))
+        rows.append(dict(zip(columns, table_row(skeleton, *person), strict=True)))
         if len(rows) == ROW_GROUP:
             write_rows()
 
@@ -107,7 +114,7 @@ def open_coco_json(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
             result = {
                 "image_id": image_id(name, frame),
                 "category_id": 1,  # person
-                "keypoints": [rounded(value) for value in pose[order].ravel().tolist()],
+                "keypoints": flat(pose[order, :3]),
                 "score": rounded(pose[order, 2].mean().item()),
                 "file_name": name,
                 "frame": frame,

@@ -22,11 +22,10 @@ import cv2
 import numpy as np
 
 from .. import PoseError
+from ..choices import STAGES
 from .caffe_to_onnx import onnx_model
-from .registry import BLAZEPOSE, PACKAGE, STAGES, WeightsFile
+from .registry import BLAZEPOSE, PACKAGE, WeightsFile
 
-DEVICES = ("cpu", "gpu")
-PRECISIONS = ("auto", "fp32", "bf16")
 IS_OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
 GPU_PROVIDERS = {  # ONNX Runtime's, the quickest first
@@ -177,6 +176,7 @@ class OnnxRuntime:
     locate_weights = staticmethod(os.path.basename)
 
     def __init__(self, device: str, precision: str, gpu_providers: dict[str, str] = GPU_PROVIDERS) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to its maker
         self.onnxruntime = import_engine("onnxruntime", "ONNX Runtime")
         self.onnxruntime.set_default_logger_severity(LOG_FATAL)
         self.name, self.precision = f"ONNX Runtime {self.onnxruntime.__version__}", "f32"
@@ -244,7 +244,6 @@ Engine = OpenCV | OpenVINO | OnnxRuntime
 BY_NAME: dict[str, type[Engine]] = {
     "opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "tensorrt": TensorRT
 }  # fmt: skip
-ENGINES = ("auto", *BY_NAME)
 ORDER = {  # the fastest first, whole commands; OpenVINO starts slowly, and without bf16 gains less than that takes
     "cpu": ("opencv", "openvino") if IS_OPENCV_5 else ("onnxruntime", "opencv", "openvino"),
     "gpu": ("onnxruntime", "openvino", "opencv"),

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from .. import PoseError
+from ..choices import STAGES
 from ..maps import STRIDE, Maps, brighten, fit
 from .engines import Engine, first_line, load_network
-from .registry import MOBILENET, STAGES, Model
+from .registry import MOBILENET, Model
 
 SIDE = 368  # OpenPose's usual height of the network's input
 # Heatmaps are trained to be 0 to 1 and fields -1 to 1, and mobilenet_thin gives -1.1 to 1.2 on photos and on noise. A

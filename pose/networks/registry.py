@@ -10,8 +10,6 @@ from .. import PoseError
 from ..skeletons import COCO, MPI, Skeleton
 
 PACKAGE = Path(__file__).parent.parent
-NETWORKS = ("auto", "openpose", "blazepose")
-STAGES = 6  # of OpenPose's networks; each refines the heatmaps and fields of the one before
 
 
 @dataclass(frozen=True)

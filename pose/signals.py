@@ -1,0 +1,52 @@
+"""Ctrl-C, kill and a closed terminal, so that what is half done is finished or undone."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+
+class Signals:
+    """Ctrl-C, kill, a closed terminal: the first raises KeyboardInterrupt; later ones must not disturb the clean-up."""
+
+    received: int | None = None
+    is_deferring = False
+    then: Callable[[], None]
+    numbers = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+    def listen(self) -> None:
+        self.received = None
+        for number in self.numbers:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self.handle)
+
+    def ignore(self) -> None:
+        for number in self.numbers:
+            signal.signal(number, signal.SIG_IGN)
+
+    def handle(self, number: int, _: object) -> None:
+        if self.received is None:
+            self.received = number
+            if not self.is_deferring:
+                raise KeyboardInterrupt
+            self.then()
+
+    def check(self) -> None:
+        """Where a deferred signal may interrupt."""
+        if self.received is not None:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Signals call `then` and wait until the block checks for them or is done, all of it."""
+        self.check()  # Python drops a KeyboardInterrupt in a callback, such as those of its imports
+        self.then, self.is_deferring = then, True
+        try:
+            yield
+        finally:
+            self.is_deferring = False
+            self.check()
+
+
+signals = Signals()
