@@ -127,7 +127,7 @@ class PoseEstimator:
         people = self.bottom_up(picture)
         if len(people):
             return people
-        # OpenPose's networks see who stands. Whether somebody lies, the small ones tell at a tenth of the cost.
+        # OpenPose's networks find upright people only. The small ones find others too, at a tenth of the cost.
         found = self.topdown.estimate_people(picture)
         rotation = upright_rotation(found[0].next_crop.up) if found else None
         if rotation is None:

@@ -187,6 +187,11 @@ def test_a_ctrl_c_that_python_drops_counts_before_work_begins():
     assert done == []
 
 
+def test_a_ctrl_c_as_the_command_ends(monkeypatch):
+    monkeypatch.setattr(cli.signals, "ignore", lambda: signal.raise_signal(signal.SIGINT))
+    assert cli.run(lambda: 0) == 130
+
+
 def test_a_second_ctrl_c_does_not_disturb_the_tidying_up():
     done = []
 

@@ -11,11 +11,13 @@ import pytest
 from test_clips import make_clip, packets, read, times_of
 
 import get_hpe_video
-from pose import cli
+from pose import cli, estimate
 from pose.clip import ClipJob
 from pose.media.reader import ClipReader
 from pose.media.writer import CODECS
+from pose.networks.engines import OpenCV
 from pose.signals import Signals
+from pose.topdown import PRESETS, TopDown
 from pose.window import Windows
 
 FRAMES = 20
@@ -45,8 +47,13 @@ def clip(tmp_path):
     return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
 
 
+@pytest.fixture(scope="module")
+def networks():
+    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"])
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, networks):
     """The command with these options, with two Ctrl-C while the frame `at` of a clip called NAME is drawn: its code."""
     before, render = {number: signal.getsignal(number) for number in Signals.numbers}, ClipJob.render
 
@@ -58,6 +65,7 @@ def run(tmp_path, monkeypatch):
             return render(self, frame)
 
         monkeypatch.setattr(ClipJob, "render", interrupted)
+        monkeypatch.setattr(estimate, "TopDown", lambda *_: networks)  # loaded once for all runs
         monkeypatch.setattr(cli, "signals", Signals())
         fixed = ["--network", "blazepose", "--write_json", "--no_display", "--output_dir", str(tmp_path)]
         try:
@@ -116,6 +124,20 @@ def test_plots_are_of_the_whole_clip(tmp_path, clip, run):
     assert run(*options, at=6) == 130
     assert run(*options, "--resume") == 0
     assert sheet.read_bytes() == whole
+
+
+def test_a_table_is_of_the_whole_clip_and_of_all_clips(tmp_path, run):
+    table, example = tmp_path / "t.csv", str(cli.PROJECT / "Input" / "example_video1.mp4")
+    nobody = make_clip(tmp_path / "nobody.mp4", frames=30)
+    options = ["--write_table", str(table), "--frame_first", "20", "--frame_last", "32", example, nobody]
+    assert run(*options) == 0
+    whole = table.read_text()
+    assert whole.count("\n") == 14
+    for at, name in ((26, "1.mp4"), (20, "nobody.mp4")):
+        table.unlink()
+        assert run(*options, at=at, name=name) == 130
+        assert run(*options, "--resume") == 0
+        assert table.read_text() == whole
 
 
 def test_of_several_clips_those_that_are_complete_are_skipped(tmp_path, run):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import get_hpe_image
+import get_hpe_video
 from pose import PoseError
 from pose.media import tables
 from pose.skeletons import COCO, MPI
@@ -42,7 +43,9 @@ def test_a_row_a_person_and_frame(tmp_path, suffix):
     path = write(tmp_path / f"t{suffix}", ("a ü.mp4", 7, 0.28, TWO, [3, 0]), ("b,\n.jpg", 0, 0, TWO[:1]))
     first, second, third = rows_of(path)
     assert list(first)[:7] == ["file", "frame", "seconds", "id", "Nose_x", "Nose_y", "Nose_score"]
-    assert len(first) == 4 + 18 * 3 + 4
+    assert len(first) == 4 + 18 * 3 + 4 + 8
+    assert list(first)[-8:][:3] == ["RElbow_angle", "LElbow_angle", "RShoulder_angle"]
+    assert first["RElbow_angle"] == ""  # who has none
     assert [first[key] for key in ("file", "frame", "seconds", "id")] == ["a ü.mp4", "7", "0.28", "3"]
     assert [first[f"Nose_{key}"] for key in ("x", "y", "score")] == ["10", "20.25", "0.5"]
     assert [first[f"LEar_{key}"] for key in ("x", "y", "score")] == ["", "", "0"]
@@ -51,11 +54,16 @@ def test_a_row_a_person_and_frame(tmp_path, suffix):
     assert (third["file"], third["frame"], third["id"]) == ("b,\n.jpg", "0", "-1")
 
 
-def test_metres_change_nothing(tmp_path):
-    people = np.dstack([TWO, np.ones((2, 18, 3))])
-    for suffix in (".csv", ".json"):
-        paths = [write(tmp_path / f"{n}{suffix}", ("a.jpg", 0, 0, p)) for n, p in enumerate((TWO, people))]
-        assert paths[0].read_text() == paths[1].read_text()
+def test_angles_in_the_picture_or_in_space(tmp_path):
+    people = np.zeros((1, 18, 6), np.float32)
+    people[0, 2:5] = (0, 0, 1, 0, 0, 0), (0, 10, 1, 0, 1, 0), (0, 20, 1, 0, 1, -1)  # a forearm that points at us
+    rows = [rows_of(write(tmp_path / f"{n}.csv", ("a.jpg", 0, 0, people[:, :, :n])))[0] for n in (3, 6)]
+    assert [row["RElbow_angle"] for row in rows] == ["180.0", "90.0"]
+    for row in rows:
+        row.pop("RElbow_angle")
+    assert rows[0] == rows[1]
+    results = [write(tmp_path / f"{n}.json", ("a.jpg", 0, 0, people[:, :, :n])).read_text() for n in (3, 6)]
+    assert results[0] == results[1]
 
 
 def test_columns_of_mpi(tmp_path):
@@ -136,6 +144,26 @@ def test_tables_of_photos(tmp_path):
     assert [row["file"] for row in rows] == [str(photos[0])] * (len(rows) - 1) + [str(photos[2])]
     assert [result["file_name"] for result in results] == [row["file"] for row in rows]
     assert float(rows[-1]["Nose_x"]) == results[-1]["keypoints"][0] > 0
+
+
+def test_tables_of_clips(tmp_path):
+    """A row a person and frame, numbers and seconds the clip's own; of a clip that cannot be read there is none."""
+    clip, table = str(ground_truth.PROJECT / "Input" / "example_video1.mp4"), tmp_path / "t.csv"
+    options = ["--network", "blazepose", "--no_display", "--output_dir", str(tmp_path), "--write_table", str(table)]
+    (tmp_path / "bad.mp4").write_bytes(b"no clip")
+    frames = ["--frame_first", "40", "--frame_last", "48", "--frame_step", "2"]
+    assert get_hpe_video.main([*options, *frames, "--write_json", str(tmp_path / "bad.mp4"), clip]) == 1
+    rows = rows_of(table)
+    assert [row["frame"] for row in rows] == ["40", "42", "44", "46", "48"]
+    assert [float(row["seconds"]) for row in rows] == pytest.approx([n / 30 for n in range(40, 50, 2)], abs=1e-4)
+    assert {(row["file"], row["id"]) for row in rows} == {(clip, "0")}
+    for row, path in zip(rows, sorted((tmp_path / "VideoCOCO" / "example_video1_json").iterdir()), strict=True):
+        (person,) = json.loads(path.read_text())["people"]
+        assert [float(row[f"LKnee_{value}"]) for value in ("x", "y", "score")] == person["pose_keypoints_2d"][36:39]
+        hip, knee, ankle = np.array(person["pose_keypoints_3d"]).reshape(18, 4)[11:14, :3]
+        a, b = hip - knee, ankle - knee
+        degrees = np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
+        assert float(row["LKnee_angle"]) == pytest.approx(degrees, abs=0.2)
 
 
 @pytest.mark.parametrize(

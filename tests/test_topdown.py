@@ -7,12 +7,17 @@ import ground_truth
 import numpy as np
 import pytest
 from accuracy import turned
+from scene import Scene
+from scene import turned as turned_pose
+from synthetic_maps import pose_at
 
+from pose.blazepose import PersonEstimate
 from pose.cli import PROJECT
+from pose.crop import crop_around
 from pose.media.photos import read_picture
 from pose.networks.engines import OpenCV
 from pose.skeletons import COCO
-from pose.topdown import PRESETS, TopDown, elsewhere, is_duplicate
+from pose.topdown import PRESETS, TopDown, elsewhere, is_better, is_duplicate
 
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
 CASES = {case.name: case for case in ground_truth.cases() if not case.name.startswith("walk ")}
@@ -134,6 +139,54 @@ def test_keypoints_move_with_the_picture(topdown, her, change):
     off = np.linalg.norm(back(pose[clear, :2]) - her.pose[clear, :2], axis=1)
     assert np.median(off) < farthest / 3
     assert off.max() < farthest
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "mirrored", "passes", "detections"),
+    [("fast", False, 1, 1), ("balanced", False, 2, 1), ("best", True, 2, 4)],
+)
+def test_how_many_inferences_an_accuracy_takes(accuracy, mirrored, passes, detections):
+    scene = Scene([pose_at(250, 100)])
+    assert len(scene.topdown(accuracy).estimate_people(scene.pictures[0])) == 1
+    expected = [{"mirrored": mirrored, "exposed": False}, {"mirrored": mirrored, "exposed": True}]
+    assert scene.options == expected[:passes]
+    assert (scene.detections, scene.detector_is_mirrored) == (detections, mirrored)
+
+
+@pytest.mark.parametrize(("degrees", "detections"), [(0, 1), (45, 1), (-45, 1), (70, 4), (-70, 4)])
+def test_where_somebody_leans_far_the_picture_is_rotated(degrees, detections):
+    scene = Scene([turned_pose(pose_at(250, 100), degrees)])
+    assert len(scene.topdown().estimate_people(scene.pictures[0])) == 1
+    assert scene.detections == detections
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_who_is_seen_in_a_rotated_picture_only_is_where_they_are(degrees):
+    scene = Scene([turned_pose(pose_at(250, 100), degrees)], detected_up_to=30)
+    (found,) = scene.topdown().estimate_people(scene.pictures[0])
+    assert np.array_equal(found.pose[:, :3], scene.frames[0][0])
+    assert np.abs(scene.crops[0].centre - found.next_crop.centre).max() < 8
+
+
+@pytest.mark.parametrize(("presence", "confidence", "count"), [(0.3, 0.9, 0), (0.9, 0.3, 0), (0.6, 0.6, 1)])
+def test_a_person_is_there_for_sure_and_clear(presence, confidence, count):
+    scene = Scene([pose_at(250, 100)], presence=presence, confidence=confidence)
+    assert len(scene.topdown().estimate_people(scene.pictures[0])) == count
+
+
+def test_the_later_pass_counts_unless_it_is_clearly_less_confident():
+    def estimate(confidence):
+        return PersonEstimate(pose_at(), 1.0, confidence, crop_around(pose_at()))
+
+    assert [is_better(estimate(later), estimate(0.7)) for later in (0.8, 0.67, 0.6)] == [True, True, False]
+
+
+def test_who_is_known_costs_no_inference():
+    scene = Scene([pose_at(100, 100), pose_at(400, 100)])
+    topdown, (known, new) = scene.topdown(), scene.frames[0]
+    (found,) = topdown.estimate(scene.pictures[0], topdown.detect(scene.pictures[0]), 1, [known])
+    assert np.array_equal(found.pose[:, :3], new)
+    assert len(scene.crops) == 1
 
 
 def test_who_is_apart_and_who_is_known(her):

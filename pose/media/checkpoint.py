@@ -24,8 +24,9 @@ import numpy as np
 from .. import PoseError
 from ..skeletons import SKELETONS, Skeleton
 from .report import Summary
-from .results import add_to_stem, atomic_write, remove
+from .results import add_to_stem, atomic_write, remove, settings_tag
 from .sources import ANY_TEXT
+from .storage import Name, open_file
 
 CLASSES = {  # of this package, which a checkpoint may hold, and their modules
     **{"Crop": "crop", "PersonEstimate": "blazepose", "TrackedPerson": "crop_tracking", "Track": "track"},
@@ -56,11 +57,14 @@ def free_partial_names(clip: Path, json: Path) -> Partial:
 
 
 class Checkpoint:
-    """How far the work on a clip is. settings: what must be the same to go on, by name."""
+    """How far the work on a clip is. settings: what must be the same to go on, by name.
 
-    def __init__(self, settings: dict[str, Any], plot: Any = None) -> None:
-        self.settings = {name: repr(value) for name, value in settings.items()}
-        self.plot, self.summary = plot, Summary()
+    frames: those that have been written, without their pictures, if they are kept.
+    """
+
+    def __init__(self, settings: dict[str, Any], plot: Any = None, keeps_frames: bool = False) -> None:
+        self.settings, self.plot, self.summary = settings, plot, Summary()
+        self.keeps_frames, self.frames = keeps_frames, list[Any]()
         self.last: Any = None  # the last frame that was written, without its picture
         self.estimator: Any = None  # its state after that frame
         self.clip_bytes = 0
@@ -71,6 +75,8 @@ class Checkpoint:
         if self.plot:
             self.plot.add(frame.t, picture, frame.people, frame.ids)
         self.last = frame._replace(picture=None)
+        if self.keeps_frames:
+            self.frames.append(self.last)
 
     @contextlib.contextmanager
     def saved(self, partial: Partial, estimator: Any) -> Iterator[None]:
@@ -81,7 +87,7 @@ class Checkpoint:
             if self.last and partial.clip.exists():
                 self.estimator, self.clip_bytes = estimator.state, partial.clip.stat().st_size
                 with atomic_write(partial.checkpoint) as part:
-                    part.write_bytes(to_bytes(vars(self)))
+                    part.write_bytes(to_bytes(vars(self) | {"settings": reprs(self.settings)}))
             raise
 
 
@@ -105,15 +111,21 @@ def load_checkpoint(partial: Partial, settings: dict[str, Any]) -> Checkpoint:
         vars(checkpoint).update(from_bytes(partial.checkpoint.read_bytes()))
     except Exception as error:  # whatever a damaged file leads to
         raise PoseError(f"{partial.checkpoint} cannot be read", "resume") from error
-    others = [name for name in settings if checkpoint.settings.get(name) != settings[name]]
+    before, now = checkpoint.settings, reprs(settings)
+    others = [name for name in now if before.get(name) != now[name]]
     if others:
         raise PoseError(f"{partial.checkpoint} is of another {' and another '.join(others)}", "resume")
-    jsons = len(list(partial.json.glob("*"))) if settings.get("write_json") == "True" else checkpoint.summary.frames
+    jsons = len(list(partial.json.glob("*"))) if settings.get("write_json") else checkpoint.summary.frames
     clip_bytes = partial.clip.stat().st_size if partial.clip.exists() else 0
     if (clip_bytes, jsons) != (checkpoint.clip_bytes, checkpoint.summary.frames):
         raise PoseError(f"{partial.clip} or its JSON is no longer what {partial.checkpoint.name} says", "resume")
+    checkpoint.settings = settings
     checkpoint.summary.resumed_from = checkpoint.summary.frames
     return checkpoint
+
+
+def reprs(settings: dict[str, Any]) -> dict[str, str]:
+    return {name: repr(value) for name, value in settings.items()}
 
 
 def to_bytes(value: Any) -> bytes:
@@ -177,14 +189,13 @@ def decode(value: Any) -> Any:
     return made
 
 
-def settings_tag(settings: dict[str, Any]) -> str:
-    """What a complete clip carries as its comment, to be known by."""
-    return f"opencv-hpe {zlib.crc32(repr(sorted(settings.items())).encode(errors='replace')):08x}"
-
-
-def is_complete(clip: Path, settings: dict[str, Any]) -> bool:
+def is_complete(clip: Name, settings: dict[str, Any]) -> bool:
     """Whether a clip was made with these settings. A GIF carries no comment."""
-    with contextlib.suppress(av.FFmpegError), av.open(f"file:{clip}", **ANY_TEXT) as container:
+    with (
+        contextlib.suppress(av.FFmpegError, OSError),
+        open_file(clip) as file,
+        av.open(file, **ANY_TEXT) as container,
+    ):
         return settings_tag(settings) in container.metadata.values()
     return False
 

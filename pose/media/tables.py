@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -15,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from .. import PoseError
+from ..poses import ANGLES, joint_angles
 from ..skeletons import Skeleton
-from .results import add_to_stem, atomic_write, flat, rounded
+from .results import add_to_stem, atomic_write, flat, rounded, translated
 
 ROW_GROUP = 10_000  # rows of a Parquet file that are kept in memory
 COCO_KEYPOINTS = (
@@ -25,40 +27,66 @@ COCO_KEYPOINTS = (
 )
 COCO_NAME = re.compile(r"(?:.*_)?(\d{12})").fullmatch  # as COCO's pictures are called
 
-AddPerson = Callable[[str, int, float, int, np.ndarray], Any]  # file, frame number, seconds, identity, pose (K, 3)
+AddPerson = Callable[[str, int, float, int, np.ndarray], Any]  # file, frame number, seconds, identity, pose
 
 
 @contextlib.contextmanager
 def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable[..., None]]:
-    """A function of (file, frame number, seconds, people (N, K, 3), ids=None) that fills files, complete or not at all.
+    """A function of (file, frame number, seconds, people (N, K, 3 or 6), ids=None) that fills files.
 
+    They appear when complete, after Ctrl-C as NAME-partial.
     .csv and .parquet: a row for each person and frame; .json: COCO's keypoint results.
     """
-    with contextlib.ExitStack() as stack:
-        parts = {path: stack.enter_context(atomic_write(path, add_to_stem(path, "-partial"))) for path in paths}
-        writers = [stack.enter_context(FORMATS[path.suffix.lower()](part, skeleton)) for path, part in parts.items()]
+    try:
+        with contextlib.ExitStack() as stack:
+            parts = {path: stack.enter_context(atomic_write(path, free_partial(path))) for path in paths}
+            writers = {
+                path: stack.enter_context(FORMATS[path.suffix.lower()](part, skeleton)) for path, part in parts.items()
+            }
 
-        def write(file: str, frame: int, t: float, people: np.ndarray, ids: list[int] | None = None) -> None:
-            file = os.fsencode(file).decode("utf-8", "replace")  # names need not be UTF-8
-            for number, pose in enumerate(people):
-                for add_person in writers:
-                    add_person(file, frame, t, ids[number] if ids else -1, pose)
+            def write(file: str, frame: int, t: float, people: np.ndarray, ids: list[int] | None = None) -> None:
+                file = os.fsencode(file).decode("utf-8", "replace")  # names need not be UTF-8
+                for path, add_person in writers.items():
+                    with translated(path):
+                        for number, pose in enumerate(people):
+                            add_person(file, frame, t, ids[number] if ids else -1, pose)
 
-        yield write
+            try:
+                yield write
+            except OSError as error:
+                raise _Elsewhere from error
+    except _Elsewhere as elsewhere:
+        assert elsewhere.__cause__
+        raise elsewhere.__cause__ from None
+
+
+class _Elsewhere(Exception):
+    """Carries an OSError that is none of the tables' past what would report it as theirs."""
+
+
+def free_partial(path: Path) -> Path:
+    """NAME-partial, or with a number the first that does not exist."""
+    names = (add_to_stem(path, f"-partial{number}") for number in itertools.chain([""], itertools.count(2)))
+    return next(name for name in names if not name.exists())
 
 
 def table_columns(skeleton: Skeleton) -> list[str]:
     keypoints = [f"{name}_{value}" for name in skeleton.keypoints for value in ("x", "y", "score")]
-    return ["file", "frame", "seconds", "id", *keypoints, "box_x", "box_y", "box_w", "box_h"]
+    angles = [f"{name}_angle" for name in ANGLES]
+    return ["file", "frame", "seconds", "id", *keypoints, "box_x", "box_y", "box_w", "box_h", *angles]
 
 
-def table_row(file: str, frame: int, t: float, identity: int, pose: np.ndarray) -> list:
-    """A keypoint that was not found has score 0 and no x and y; the box is that of the others. No identity is -1."""
+def table_row(skeleton: Skeleton, file: str, frame: int, t: float, identity: int, pose: np.ndarray) -> list:
+    """A keypoint that was not found has score 0 and no x and y; the box is that of the others. No identity is -1.
+
+    An angle at a joint that was not found is empty.
+    """
     row: list[Any] = [file, frame, rounded(t), identity]
     for x, y, score in pose[:, :3].tolist():
         row += [rounded(x), rounded(y), rounded(score)] if score else [None, None, 0]
     xy = pose[pose[:, 2] > 0, :2]
-    return row + flat(np.stack([xy.min(axis=0), np.ptp(xy, axis=0)]))
+    row += flat(np.stack([xy.min(axis=0), np.ptp(xy, axis=0)]))
+    return row + [None if np.isnan(a) else round(a, 1) for a in joint_angles(pose[None], skeleton)[0].tolist()]
 
 
 @contextlib.contextmanager
@@ -66,7 +94,7 @@ def open_csv(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table_columns(skeleton))
-        yield lambda *person: writer.writerow(table_row(*person))
+        yield lambda *person: writer.writerow(table_row(skeleton, *person))
 
 
 @contextlib.contextmanager
@@ -86,7 +114,7 @@ def open_parquet(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
         rows.clear()
 
     def add_person(*person: Any) -> None:
-        rows.append(dict(zip(columns, table_row(*person), strict=True)))
+        rows.append(dict(zip(columns, table_row(skeleton, *person), strict=True)))
         if len(rows) == ROW_GROUP:
             write_rows()
 
