@@ -287,8 +287,8 @@ def damaged_clip(chance: Chance, folder: Path) -> Case:
 def odd_sizes(chance: Chance, folder: Path) -> Case:
     w, h = chance.choice([(1, 1), (2, 2), (3, 5), (17, 1), (2000, 2), (2, 2000), (16, 4000), (33, 21), (5000, 16)])
     codec = chance.choice(["h264", "mp4v", "vp9", "av1", "mjpg", "gif"])
-    encode(folder / "c.mkv", [cv2.resize(frame, (w, h)) for frame in frames()[:3]], "ffv1")
-    return one_clip(folder, "c.mkv", None, "--codec", codec, "--write_json")
+    encode(folder / "c.mov", [cv2.resize(frame, (w, h)) for frame in frames()[:3]], "png")
+    return one_clip(folder, "c.mov", None, "--codec", codec, "--write_json")
 
 
 def odd_times(chance: Chance, folder: Path) -> Case:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from synthetic_weights import layer_shapes, random_weights, write_caffemodel
 
-from pose import PoseError
+from pose import PoseError, PoseEstimator
 from pose.networks.caffe_to_onnx import fields, onnx_model
 from pose.networks.engines import OpenCV, load_network
 from pose.networks.heatmap_network import HeatmapNetwork
@@ -219,13 +219,12 @@ def test_weights_that_are_none(content, what, folder):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
-def test_a_pipe_in_place_of_weights_is_not_waited_for(folder):
-    model = thin_model(folder)
-    path = folder / model.weights.name
-    path.unlink()
+def test_a_pipe_in_place_of_weights_is_not_waited_for(tmp_path):
+    path = tmp_path / OPENPOSE["COCO"].weights.name
+    path.parent.mkdir()
     os.mkfifo(path)
     with pytest.raises(PoseError, match=r"is missing or not a file; fetch it again with ./getModels.sh coco$"):
-        load(model, folder)
+        PoseEstimator(model_folder=tmp_path)
 
 
 def test_one_flipped_bit_in_a_network_of_the_box(tmp_path):

@@ -25,7 +25,9 @@ class WeightsFile:
         return "SHA-1" if len(self.hash) == 40 else "SHA-256"
 
     def is_genuine(self, folder: Path) -> bool:
-        """Whether the file has the hash, which takes up to half a second for OpenPose's."""
+        """Whether it is a file and has the hash, which takes up to half a second for OpenPose's."""
+        if not (folder / self.name).is_file():  # a pipe has no end
+            return False
         digest = hashlib.new(self.hash_kind.replace("-", ""))
         with open(folder / self.name, "rb") as file:
             while chunk := file.read(1 << 20):
