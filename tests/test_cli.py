@@ -117,6 +117,7 @@ def cv2_error_of_memory():
         (RuntimeError("can't start new thread"), 1, "Error: There is not enough memory for this;"),
         (cv2_error_of_memory(), 1, "Error: There is not enough memory for this;"),
         (PermissionError(13, "No", "a.png"), 1, "Error: a.png: No; check the path and its permissions.\n"),
+        (PoseError("a\n\x1b[31mb\u202e.png is empty"), 1, "Error: a\\n\\x1b[31mb\\u202e.png is empty.\n"),
         (BrokenPipeError(), 1, ""),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
     ],

@@ -144,7 +144,8 @@ def save_picture(path: Path, picture: np.ndarray, comment: str = "") -> None:
     """comment: for a JPEG, to be found by has_comment()."""
     encoded, array = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not encoded:
-        raise PoseError(f"OpenCV cannot encode {path}; it may be too large a picture for {path.suffix}")
+        h, w = picture.shape[:2]
+        raise PoseError(f"A picture of {w}x{h} pixels is too large for {path}; make the photo smaller")
     data = array.tobytes()
     if comment:
         head = 4 + int.from_bytes(data[4:6], "big")  # after the two markers and the first one's segment, JFIF's
