@@ -129,8 +129,9 @@ class Unpickler(pickle.Unpickler):
 
 
 def settings_tag(settings: dict[str, Any]) -> str:
-    """What a complete clip carries as its comment, to be known by."""
-    return f"opencv-hpe {zlib.crc32(repr(sorted(settings.items())).encode(errors='replace')):08x}"
+    """What a complete clip carries as its comment. What is off is left out, so that a new option changes none."""
+    on = sorted(item for item in settings.items() if item[1])
+    return f"opencv-hpe {zlib.crc32(repr(on).encode(errors='replace')):08x}"
 
 
 def is_complete(clip: Path, settings: dict[str, Any]) -> bool:
