@@ -69,6 +69,8 @@ class TopDown:
     @cached_property
     def second_landmarks(self) -> Future[LandmarkNetwork]:
         """For the pool's thread: two inferences in parallel use two cores better than one does."""
+        if self.engine.is_thread_safe:
+            return self.pool.submit(lambda: self.landmarks)
         return self.pool.submit(LandmarkNetwork.load, self.engine)
 
     def track(self, picture: np.ndarray, crop: Crop, masked: Sequence[np.ndarray]) -> PersonEstimate:

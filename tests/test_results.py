@@ -111,3 +111,10 @@ def test_pictures_are_written_and_look_the_same(tmp_path):
     picture = cv2.resize(rng.integers(0, 256, (5, 8, 3), np.uint8), (80, 50), interpolation=cv2.INTER_CUBIC)
     results.save_picture(tmp_path / "new folder" / "a.jpg", picture)
     assert cv2.absdiff(cv2.imread(str(tmp_path / "new folder" / "a.jpg")), picture).mean() < 3
+
+
+@pytest.mark.parametrize("columns", [3, 6])
+def test_json_there_and_back(columns):
+    people = np.random.default_rng(0).uniform(-1000, 1000, (2, 18, columns)).astype(np.float32)
+    assert np.allclose(results.people_from_json(results.people_to_json(people)), people, rtol=1e-5)
+    assert results.people_from_json(results.people_to_json(people[:0])).shape[0] == 0
