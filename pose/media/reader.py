@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -65,19 +62,6 @@ class ClipReader:
     def network_step(self) -> int:
         """Every which frame the network should see."""
         return min(MAX_STEP, max(1, round(self.fps / INFERENCES_PER_SECOND)))
-
-    @property
-    def fingerprint(self) -> int:
-        """Of its files' sizes, starts and ends, to know whether it is the same, in another folder too."""
-        crc = 0
-        for path in filter(Path.is_file, self.source.files):  # reading a pipe would take from it
-            with path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                for place in (0, max(0, size - FINGERPRINT_BYTES)):
-                    file.seek(place)
-                    crc = zlib.crc32(file.read(FINGERPRINT_BYTES), crc)
-                crc = zlib.crc32(str(size).encode(), crc)
-        return crc
 
     @property
     def stream(self) -> Any:

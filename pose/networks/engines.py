@@ -312,9 +312,11 @@ def gpu_package() -> str:
 def load_network(engine: Engine, weights: WeightsFile, folder: Path, stages: int = STAGES) -> Forward:
     """The network of a file below the folder.
 
-    PoseError where the weights are not the genuine file and cannot be loaded.
+    PoseError where the weights are not the genuine file and cannot be loaded; those in the box have to be genuine.
     """
     path = folder / weights.name
+    if weights.prototxt is None or not path.is_file():
+        weights.check_genuine(folder)
     try:
         if weights.prototxt is None:
             return engine.load(path.read_bytes())
