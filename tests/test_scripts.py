@@ -77,7 +77,7 @@ def test_a_photo_gives_two_pictures(run, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     names = ["Output/ImageCOCO/my photo ü.v2-Keypoints-COCO.jpg", "Output/ImageCOCO/my photo ü.v2-Skeleton-COCO.jpg"]
     assert results(tmp_path) == names
-    _, photo, paths = done.stdout.replace("\\xfc", "ü").splitlines()
+    *_, photo, paths = done.stdout.replace("\\xfc", "ü").splitlines()
     assert photo.startswith("my photo ü.v2.png, 530x530: 1 person, 18 keypoints; ")
     assert re.search(r"; inference \d+\.\d\d s, in all \d+\.\d\d s$", photo)
     assert paths == f"  -> {', '.join(names)}"
@@ -113,7 +113,7 @@ def test_the_examples_against_labels(run, tmp_path):
 def test_the_example_clip_against_labels(run, tmp_path):
     done = run(VIDEO, "--network", "blazepose", "--write_json", "--frame_info")
     assert done.returncode == 0
-    _, clip, paths = done.stdout.splitlines()
+    *_, clip, paths = done.stdout.splitlines()
     assert "example_video1.mp4, 856x424, 96 frames at 30 fps (3.2 s): 1 person, seen for 3.2 s; inference " in clip
     made = [f"Output/VideoCOCO/example_video1{ending}" for ending in ("_skeleton_COCO.mp4", "_json")]
     assert paths == f"  -> {', '.join(made)}"
