@@ -261,7 +261,7 @@ def test_a_photo_too_large_for_the_memory_does_not_stop_the_others(tmp_path, mon
     def read_picture(path):
         return cv2.resize(cv2.imread(str(EXAMPLE)), (1 << 20, 1 << 30) if path.name == "a.png" else (99, 99))
 
-    monkeypatch.setattr("pose.media.photos.read_picture", read_picture)
+    monkeypatch.setattr("pose.photo.read_picture", read_picture)
     monkeypatch.chdir(tmp_path)
     for name in ("a.png", "b.png"):
         (tmp_path / name).touch()
