@@ -1,5 +1,6 @@
 """A stand-in for both networks in the box: they see the people of a made-up scene and count what they are asked."""
 
+from types import SimpleNamespace
 from unittest import mock
 
 import cv2
@@ -52,7 +53,7 @@ class Scene:
             mock.patch.object(topdown, "HeatmapNetwork", network),
             mock.patch.object(topdown.LandmarkNetwork, "load", lambda engine: self.estimate),
         ):
-            made = TopDown(None, PRESETS[accuracy])
+            made = TopDown(SimpleNamespace(is_thread_safe=False), PRESETS[accuracy])
             made.second_landmarks.result()
         return made
 
