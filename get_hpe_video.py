@@ -11,14 +11,16 @@ import sys
 is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
 if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I leaves out
 
 import argparse
 import contextlib
 from collections.abc import Sequence
 from functools import partial
 
-from pose import PoseError, cli, inputs
+from pose import cli, inputs
 from pose.choices import CODECS
+from pose.media.storage import join
 
 CLIP_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif", ".3gp", ".ts")
 EXAMPLES = """\
@@ -56,51 +58,47 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def clips(names: list[str]) -> list[str]:
-    """Cameras, addresses and numbered pictures as they are; the clips that paths, folders and patterns name."""
-    from pose.media.sources import is_live, is_numbered
+def clips(args: argparse.Namespace) -> list[tuple[str, str]]:
+    """Clips, cameras, addresses and numbered pictures, and what their results are called after."""
+    from pose.media.sources import is_live, is_numbered, stem_of
 
-    found: list[str] = []
-    for name in names:
-        if is_live(name) or is_numbered(name):
-            found.append(name)
-        else:
-            found += [str(path) for path, _ in inputs.find_files([name], CLIP_SUFFIXES, "--video_file")]
-    return list(dict.fromkeys(found))
+    def stem_of_stream(name: str) -> str | None:
+        return stem_of(name) if is_live(name) or is_numbered(name) else None
+
+    results = join(args.output_dir, f"Video{args.mode}")
+    return list(inputs.find_files(args.inputs, CLIP_SUFFIXES, "--video_file", args.recursive, results, stem_of_stream))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
-    from pose import VideoPoseEstimator
-    from pose.clip import ClipJob
-    from pose.media.sources import is_live, stem_of
+    from pose.clip import Clips
+    from pose.jobs import Progress, in_order, open_jobs
+    from pose.media.sources import is_live
     from pose.media.tables import table_writer
+    from pose.skeletons import SKELETONS
     from pose.window import Windows
 
-    names = clips(args.inputs)
-    options = {**cli.estimator_options(args), "track": not args.no_track, "smooth": not args.no_smooth}
-    estimator = VideoPoseEstimator(**options)
-    if not args.quiet:
-        print(cli.describe_run(args.mode, estimator), flush=True)
-    cli.check_output(args.output_dir / f"Video{args.mode}")
-    exit_code, rest = 0, list(names)
-    tables = filter(None, [args.write_table])
-    with table_writer(tables, estimator.skeleton) as write, contextlib.closing(Windows(not args.no_display)) as windows:
-        for name, stem in zip(names, inputs.distinct(map(stem_of, names)), strict=True):
-            try:
-                job = ClipJob(args, estimator, name, stem)
-                with cli.signals.deferred(job.source.stop), cli.memory_errors(name):
-                    job.run(windows)
-                    rest.remove(name)
-                for frame in job.checkpoint.frames:
-                    write(name, frame.number, frame.t, frame.people, frame.ids)
-            except PoseError as error:  # one bad clip does not stop a folder of them
-                exit_code = cli.report_error(error)
-            except KeyboardInterrupt:
-                if not all(map(is_live, rest)):
-                    print("The rest: the same command with --resume.", file=sys.stderr)
-                raise
-    return exit_code
+    files = clips(args)
+    left = {name for name, _ in files}
+    has_workers = bool(args.cluster) or args.workers != 1  # else each clip has a bar of its own
+    progress = Progress("clips", args.quiet, lambda: len(files), has_workers)
+    with contextlib.ExitStack() as stack:
+        windows = stack.enter_context(contextlib.closing(Windows(not args.no_display)))
+        jobs = stack.enter_context(open_jobs(Clips, args, windows))
+        if not args.quiet:
+            print(jobs.description, flush=True)
+        cli.check_output(join(args.output_dir, f"Video{args.mode}"))
+        write = stack.enter_context(table_writer(filter(None, [args.write_table]), SKELETONS[args.mode]))
+        try:
+            for outcome in in_order(progress.watch(jobs(files))):
+                left.remove(outcome.name)
+                for frame in outcome.frames:
+                    write(outcome.name, *frame)
+        except KeyboardInterrupt:
+            if not all(map(is_live, left)):
+                print("The rest: the same command with --resume.", file=sys.stderr)
+            raise
+    return progress.finish()
 
 
 def command() -> int:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import PoseError, __version__
 from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
+from .media.storage import is_remote
 from .signals import signals
 
 if TYPE_CHECKING:
@@ -29,9 +30,15 @@ CLONE = PACKAGE.parent
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
 LEAST_MEMORY = 1500  # MB; where less is allowed, libraries end the process when they are loaded
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
+CHANGE_NOTHING = [  # of the results
+    *"inputs named_inputs model_folder output_dir quiet verbose no_display resume write_video_with_audio".split(),
+    *"recursive skip_existing workers cluster write_table write_coco_json".split(),
+]
 REMEDIES = {  # by PoseError.argument
+    "cluster": "check --cluster",
     "codec": "choose another --codec",
     "device": "use --device cpu",
     "engine": "or leave --engine out",
@@ -49,14 +56,17 @@ REMEDIES = {  # by PoseError.argument
     "stages": "leave --stages out",
     "table": "or let --write_table end in .csv",
     "video": "check --video_file",
+    "workers": "or leave --workers and --cluster out",
 }
 
 
-def show_path(path: Path) -> str:
+def show_path(path: Path | str) -> str:
     """The path as short as it is clear from the present folder."""
+    if isinstance(path, str):  # elsewhere
+        return path
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except (ValueError, OSError):  # elsewhere, or the present folder is gone
+    except (ValueError, OSError):  # not below it, or the present folder is gone
         return str(path)
 
 
@@ -96,6 +106,15 @@ def path_ending(*suffixes: str) -> Callable[[str], Path]:
     return parse
 
 
+def folder(text: str) -> Path | str:
+    """A Path, or a str where it lies elsewhere."""
+    return text if is_remote(text) else Path(text)
+
+
+def workers(text: str) -> int | None:
+    return None if text == "auto" else whole_number(1)(text)
+
+
 def network_step(text: str) -> int | None:
     return None if text == "auto" else whole_number(1)(text)
 
@@ -130,7 +149,7 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-        groups = "input", "network", "people", "clip", "drawing", "output"
+        groups = "input", "network", "people", "clip", "drawing", "output", "many files"
         self.groups = {name: self.add_argument_group(name) for name in groups}
 
     def add(
@@ -179,19 +198,25 @@ class Parser(argparse.ArgumentParser):
             ("drawing", "--no_face", "leave out nose, eyes and ears"),
             ("drawing", "--show_ids", "write each person's number above their head"),
             ("drawing", "--show_scores", "write each keypoint's score beside it"),
-            ("output", "--output_dir", "where results go", output_dir, Path, "DIR"),
+            ("output", "--output_dir", "where results go", output_dir, folder, "DIR"),
             ("output", "--write_json", "also write OpenPose JSON"),
-            ("output", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE"),
             ("output", "--quiet", "print nothing but errors"),
             ("output", "--no_display", "open no windows"),
+            ("many files", "--recursive", "subfolders too; results lie in the same tree below --output_dir"),
+            ("many files", "--skip_existing", "leave out files with complete results of the same options"),
+            (
+                "many files",
+                "--workers",
+                "processes that share the files; auto: one a core; takes Dask",
+                1,
+                workers,
+                "N",
+            ),
+            ("many files", "--cluster", "a Dask scheduler, such as tcp://host:8786", None, str, "ADDRESS"),
+            ("many files", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE"),
         ]
         for option in options:
             self.add(*option)
-
-    def add_many_files_options(self) -> None:
-        self.add("input", "--recursive", "subfolders too; results lie in the same tree below --output_dir")
-        coco_help = "everyone in all inputs as COCO's keypoint results (.json)"
-        self.add("output", "--write_coco_json", coco_help, None, path_ending(".json"), "FILE")
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         words = list(sys.argv[1:] if argv is None else argv)
@@ -204,6 +229,8 @@ class Parser(argparse.ArgumentParser):
         if not named and PROJECT != CLONE:
             self.error(f"name a {self.metavar}; the examples are in the project's repository, pip installs none")
         args.inputs = named or [self.example]
+        if args.cluster and args.workers != 1:
+            self.error("--cluster brings its own workers: leave --workers out")
         return args
 
     def error(self, message: str) -> NoReturn:
@@ -212,15 +239,16 @@ class Parser(argparse.ArgumentParser):
 
 def run(main: Callable[[], int]) -> int:
     """main's exit code; an error is one sentence on stderr and 1, Ctrl-C 130, another signal 128 + its number."""
-    prepare_process()
-    signals.listen()
     try:
-        return translate_errors(main)
+        prepare_process()
+        signals.listen()
+        try:
+            return translate_errors(main)
+        finally:
+            signals.ignore()  # while Python ends
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 128 + (signals.received or signal.SIGINT)
-    finally:
-        signals.ignore()  # while Python ends
 
 
 def translate_errors(main: Callable[[], int]) -> int:
@@ -270,8 +298,14 @@ def prepare_process() -> None:
 def report_error(error: PoseError | str) -> int:
     """Print one sentence with its remedy on stderr; the exit code."""
     remedy = REMEDIES.get(getattr(error, "argument", ""))
-    print(f"Error: {error}{f'; {remedy}' if remedy else ''}.", file=sys.stderr)
+    sentence = f"Error: {error}{f'; {remedy}' if remedy else ''}.".replace("\n", "\\n")  # of names
+    print(printable(sentence), file=sys.stderr)
     return 1
+
+
+def printable(text: str) -> str:
+    """The text with what would command the terminal, which names may hold, as \\x1b and the like; lines stay."""
+    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def report_os_error(error: OSError) -> int:
@@ -286,8 +320,10 @@ def report_os_error(error: OSError) -> int:
     )
 
 
-def check_output(folder: Path) -> None:
-    """PoseError, before any work, where the folder cannot be made or written to."""
+def check_output(folder: Path | str) -> None:
+    """PoseError, before any work, where a folder here cannot be made or written to."""
+    if isinstance(folder, str):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -298,7 +334,14 @@ def check_output(folder: Path) -> None:
 def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     """What PoseEstimator takes of the command line."""
     names = "mode network device engine precision model_folder stages accuracy threshold number_people_max".split()
-    return {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
+    options = {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
+    return {name: value for name, value in options.items() if name != "model_folder" or value}
+
+
+def settings(args: argparse.Namespace, **others: object) -> dict[str, Any]:
+    """What a file's results depend on, to know whether they are there: options, others, and the version."""
+    options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING}
+    return options | others | {"version": __version__}
 
 
 def describe_run(mode: str, estimator: PoseEstimator | VideoPoseEstimator) -> str:
@@ -310,3 +353,8 @@ def drawing_options(args: argparse.Namespace) -> dict[str, Any]:
     """What draw_skeleton takes of the command line."""
     names = "style line_width show_ids show_scores".split()
     return {name: getattr(args, name) for name in names} | {"face": not args.no_face}
+
+
+def show_results(args: argparse.Namespace, paths: Sequence[Path | str]) -> list[str]:
+    """Paths for the screen; on a cluster's worker, whose folder is another, as they are."""
+    return [str(path) if args.cluster else show_path(path) for path in paths]

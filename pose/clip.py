@@ -5,67 +5,111 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
-import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import PoseError, __version__, cli
+from . import PoseError, cli
 from .draw import draw_frame_info, draw_skeleton, on_background
 from .estimate import VideoPoseEstimator
+from .jobs import Outcome
+from .media import storage
 from .media.checkpoint import (
     Checkpoint,
     find_checkpoint,
     free_partial_names,
     is_complete,
     remove_partial,
-    settings_tag,
 )
 from .media.reader import ClipReader
 from .media.report import Stopwatch, progress
-from .media.results import clip_json, people_to_json, remove_leftovers
-from .media.sources import is_live
+from .media.results import clip_json, people_to_json, remove_leftovers, settings_tag
+from .media.sources import is_live, source_files
 from .media.writer import CODECS, clip_writer
 from .plot import Plot
 from .track import PosedFrame, interpolate
 from .window import Windows
 
 ESC = 27
-CHANGE_NOTHING = (
-    "inputs named_inputs model_folder output_dir quiet verbose no_display resume write_video_with_audio write_table"
-)
+
+
+class Clips:
+    """Call it with a clip's name and what its results are called after. args: of the command line.
+
+    windows: where the clip is shown; None where nobody watches.
+    """
+
+    def __init__(self, args: argparse.Namespace, windows: Windows | None = None) -> None:
+        self.args, self.windows = args, windows
+        options = {**cli.estimator_options(args), "track": not args.no_track, "smooth": not args.no_smooth}
+        self.estimator = VideoPoseEstimator(**options)
+        self.description = cli.describe_run(args.mode, self.estimator)
+        self.job: ClipJob | None = None
+
+    def __call__(self, name: str, stem: str) -> Outcome:
+        args, names = self.args, result_names(self.args, stem)
+        files = source_files(name)
+        made_of = {"network": self.estimator.description.partition("\n")[0], "source": storage.fingerprint(files)}
+        settings = cli.settings(args, table=bool(args.write_table), **made_of)
+        may_skip = (args.resume or args.skip_existing) and files and not args.write_table  # which takes all frames
+        if may_skip and is_done(args.output_dir, names, settings):
+            return Outcome(name, f"{name} is complete, skipped.", skipped=True)
+        with storage.staged(name, args.output_dir, names["clip"]) as (source, folder):
+            self.job = ClipJob(self, source, stem, folder, settings)
+            notes = self.job.run()
+            report = self.job.report().replace(source, name).replace(str(folder), str(args.output_dir))
+            if args.write_json:
+                storage.remove_remote(storage.join(args.output_dir, names["json"]))
+        frames = [(frame.number, frame.t, frame.people, frame.ids) for frame in self.job.checkpoint.frames]
+        return Outcome(name, report, tuple(note.replace(source, name) for note in notes), frames=frames)
+
+    def stop(self) -> None:
+        """The clip in work raises KeyboardInterrupt at the next inference."""
+        if self.job:
+            self.job.source.stop()
+
+
+def result_names(args: argparse.Namespace, stem: str) -> dict[str, str]:
+    """What each result of a clip is called below the output folder."""
+    path = f"Video{args.mode}/{stem}"
+    names = {"clip": f"{path}_skeleton_{args.mode}{CODECS[args.codec].suffix}"}
+    names |= {"json": f"{path}_json"} if args.write_json else {}
+    plots = {"poses": f"{path}_poses_{args.mode}.jpg", "angles": f"{path}_angles_{args.mode}.png"}
+    return names | (plots if args.write_plot else {})
+
+
+def is_done(folder: storage.Name, names: dict[str, str], settings: dict[str, Any]) -> bool:
+    """Whether the results are there, made with the same settings."""
+    paths = {kind: storage.join(folder, name) for kind, name in names.items()}
+    return all(storage.exists(path) for kind, path in paths.items() if kind != "angles") and is_complete(
+        paths["clip"], settings
+    )
 
 
 class ClipJob:
-    """One clip, from its source to its results. args: of the command line; stem: what the results are called after.
+    """One clip, from its source to its results.
 
     source.stop() makes run() raise KeyboardInterrupt at the next inference. What was done is kept then, and with
-    args.resume a later job goes on from there.
+    args.resume a later job with the same settings goes on from there.
     """
 
-    def __init__(self, args: argparse.Namespace, estimator: VideoPoseEstimator, name: str, stem: str) -> None:
-        self.args, self.estimator, self.name, self.clock = args, estimator, name, Stopwatch()
-        folder = args.output_dir / f"Video{args.mode}"
-        self.json = folder / f"{stem}_json"
-        self.paths = {"clip": folder / f"{stem}_skeleton_{args.mode}{CODECS[args.codec].suffix}"}
-        self.paths |= {"json": self.json} if args.write_json else {}
-        plots = {"poses": folder / f"{stem}_poses_{args.mode}.jpg", "angles": folder / f"{stem}_angles_{args.mode}.png"}
-        self.paths |= plots if args.write_plot else {}
+    def __init__(self, clips: Clips, name: str, stem: str, folder: Path, settings: dict[str, Any]) -> None:
+        self.name, self.clock = name, Stopwatch()
+        self.args, self.estimator, self.windows = args, estimator, _ = clips.args, clips.estimator, clips.windows
+        self.said: list[str] = []
+        self.paths = {kind: folder / path for kind, path in result_names(args, stem).items()}
+        self.json = folder / f"Video{args.mode}" / f"{stem}_json"
         self.source = ClipReader(name, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
-        options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING.split()}
-        network = estimator.description.partition("\n")[0]  # a hint may follow
-        others = {"network": network, "source": self.source.fingerprint, "version": __version__}
-        others["table"] = bool(args.write_table)
         self.checkpoint = Checkpoint(
-            options | others, Plot(estimator.skeleton) if args.write_plot else None, bool(args.write_table)
+            settings, Plot(estimator.skeleton) if args.write_plot else None, bool(args.write_table)
         )
         self.partial = free_partial_names(self.paths["clip"], self.json)
         self.resumes = False
 
-    def run(self, windows: Windows) -> None:
-        if self.args.resume and self.is_done():
-            return self.say(f"{self.name} is complete, skipped.")
+    def run(self) -> list[str]:
+        """Notes on what went wrong on the way."""
         if self.args.resume:
             self.resume()
         if self.source.fps_guessed:
@@ -78,7 +122,7 @@ class ClipJob:
                 with self.clock("writing"):
                     write(picture, frame)
                 self.checkpoint.add(frame, picture)
-                if windows.show({"Skeleton, q ends": picture}) in (ord("q"), ESC):
+                if self.windows and self.windows.show({"Skeleton, q ends": picture}) in (ord("q"), ESC):
                     if is_live(self.name):  # it has no other end
                         break
                     cli.signals.handle(signal.SIGINT, None)
@@ -88,20 +132,14 @@ class ClipJob:
                 self.checkpoint.plot.save(self.paths["poses"], self.paths["angles"])
         if self.resumes:
             remove_partial(self.partial)
-        for note in self.source.notes + notes:
-            print(f"Note: {note}.", file=sys.stderr)
-        self.report()
+        return self.source.notes + notes
 
     def say(self, sentence: str) -> None:
-        if not self.args.quiet:
-            print(sentence, flush=True)
-
-    def is_done(self) -> bool:
-        """Whether the results are there, made with the same settings. A table needs the people in all frames anew."""
-        if self.args.write_table:
-            return False
-        is_ours = is_complete(self.paths["clip"], self.checkpoint.settings) and not is_live(self.name)
-        return is_ours and all(path.exists() for kind, path in self.paths.items() if kind != "angles")
+        """At once where somebody watches, else with the report."""
+        if self.windows is None:
+            self.said.append(sentence)
+        elif not self.args.quiet:
+            print(cli.printable(sentence), flush=True)
 
     def resume(self) -> None:
         """Go on from a checkpoint, where there is one."""
@@ -123,7 +161,7 @@ class ClipJob:
         self.estimator.restart(self.checkpoint.estimator)
         every_frame = self.args.no_track or self.args.no_smooth
         step = self.args.network_step or (1 if every_frame else self.source.network_step)
-        frames = progress(self.source, self.args.quiet)
+        frames = progress(self.source, self.args.quiet or self.windows is None)
         return interpolate(frames, timed, step, not is_live(self.name), self.checkpoint.last)
 
     def render(self, frame: PosedFrame) -> np.ndarray:
@@ -161,10 +199,12 @@ class ClipJob:
 
             yield write, writer.notes
 
-    def report(self) -> None:
-        made = [cli.show_path(path) for path in self.paths.values() if path.exists()]
-        self.say(self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made))
+    def report(self) -> str:
+        """What a person is told of the clip."""
+        made = cli.show_results(self.args, [path for path in self.paths.values() if path.exists()])
+        lines = [*self.said, self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made)]
         if self.args.verbose:
-            self.say(self.clock.report())
+            lines.append(self.clock.report())
         if self.checkpoint.plot and self.checkpoint.plot.note:
-            self.say(self.checkpoint.plot.note)
+            lines.append(self.checkpoint.plot.note)
+        return "\n".join(lines)

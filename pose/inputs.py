@@ -7,10 +7,12 @@ import itertools
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import PoseError
+from .media import storage
+from .media.storage import is_remote
 
 STDIN = "-"  # in the place of a path: a list of paths comes there
 LIST_SUFFIX = ".txt"
@@ -18,50 +20,86 @@ MAX_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 
 
 def find_files(
-    names: Sequence[str], suffixes: tuple[str, ...], option: str, recursive: bool = False, output: Path = Path()
-) -> Iterator[tuple[Path, str]]:
+    names: Sequence[str],
+    suffixes: tuple[str, ...],
+    option: str,
+    recursive: bool = False,
+    output: Path | str = Path(),
+    stem_of: Callable[[str], str | None] = lambda _: None,
+) -> Iterator[tuple[str, str]]:
     """The files that paths, folders, patterns and lists of paths name, in order, each once; and their results' names.
 
     PoseError, before the first, where a name stands for none. recursive: subfolders too, but not the output folder.
+    stem_of: the name for the results of what is no file, such as a camera.
     """
+    found = []
     for name in names:
         if not name:
             raise PoseError(f"An empty name is no path; check {option}")
-        if os.path.isdir(name) and not any(expand(name, suffixes, recursive, output)):
-            raise PoseError(f"The folder {Path(name)} holds none of {', '.join(suffixes)}; check {option}")
-        if name != STDIN and not os.path.lexists(name) and not glob.glob(name):
-            raise PoseError(f"{Path(name)} is not there; check {option}")
-    return each_once(file for name in names for file in expand(name, suffixes, recursive, output))
+        files = expand(name, suffixes, recursive, output, stem_of)
+        first = next(files, None)
+        if first is None and not is_list(name):
+            raise PoseError(f"The folder {name} holds none of {', '.join(suffixes)}; check {option}")
+        is_file = not (is_list(name) or is_remote(name) or stem_of(name))
+        if first and is_file and not os.path.lexists(first[0]):
+            raise PoseError(f"{Path(first[0])} is not there; check {option}")
+        found.append(itertools.chain([first] if first else [], files))
+    return each_once(itertools.chain.from_iterable(found))
 
 
-def each_once(files: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, str]]:
+def count_files(names: Sequence[str], suffixes: tuple[str, ...], recursive: bool, output: Path | str) -> int | None:
+    """How many files there are to come, but for those named twice; None where only reading a stream would tell."""
+    if any(name == STDIN or is_remote(name) for name in names):
+        return None
+    return sum(1 for name in names for _ in expand(name, suffixes, recursive, output))
+
+
+def each_once(files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Files with distinct names for their results. Of those before only hashes are kept, as there may be millions."""
     seen: set[int] = set()
     names = ResultNames()
-    for path, below in files:
-        identity = hash(os.path.realpath(path))
+    for path, stem in files:
+        identity = hash(path if "://" in path else os.path.realpath(path))
         if identity not in seen:
             seen.add(identity)
-            yield path, names.take(str(below.parent / below.stem))
+            yield path, names.take(stem)
 
 
-def expand(name: str, suffixes: tuple[str, ...], recursive: bool, output: Path) -> Iterator[tuple[Path, Path]]:
-    """A word's files, each with its path below the folder of results: recursive mirrors the tree, else it is flat."""
-    is_list = name == STDIN or (name.lower().endswith(LIST_SUFFIX) and os.path.isfile(name))
-    for word in read_lines(name) if is_list else [name]:
+def is_list(name: str) -> bool:
+    return name == STDIN or (name.lower().endswith(LIST_SUFFIX) and os.path.isfile(name))
+
+
+def expand(
+    name: str,
+    suffixes: tuple[str, ...],
+    recursive: bool,
+    output: Path | str,
+    stem_of: Callable[[str], str | None] = lambda _: None,
+) -> Iterator[tuple[str, str]]:
+    """A word's files, each with its results' name: recursive mirrors the tree, else it is flat."""
+    for word in read_lines(name) if is_list(name) else [name]:
         path = Path(word)
-        if os.path.isdir(word):  # unlike Path's, no error where the name is too long
+        if is_remote(word):
+            below = storage.find(word, recursive)
+            yield from ((file, without_suffix(inner)) for file, inner in below if inner.lower().endswith(suffixes))
+        elif stem := stem_of(word):
+            yield word, stem
+        elif os.path.isdir(word):  # unlike Path's, no error where the name is too long
             for file in walk(path, suffixes, recursive, output):
-                yield file, file.relative_to(path)
+                yield str(file), without_suffix(file.relative_to(path))
         else:
-            matches = [] if is_list or os.path.lexists(word) else sorted(map(Path, glob.glob(word)))
+            matches = [] if is_list(name) or os.path.lexists(word) else sorted(map(Path, glob.glob(word)))
             files = [file for file in matches if file.suffix.lower() in suffixes]
             for file in files or matches or [path]:  # a list's file that is not there is an error when its turn comes
                 parts = [part for part in file.parts if part not in (file.anchor, "..")]
-                yield file, Path(*parts) if recursive else Path(file.name)
+                yield str(file), without_suffix(Path(*parts) if recursive else Path(file.name))
 
 
-def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path) -> Iterator[Path]:
+def without_suffix(path: Path | str) -> str:
+    return str(Path(path).parent / Path(path).stem)
+
+
+def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path | str) -> Iterator[Path]:
     """A folder's files, sorted, then those of its subfolders. A subfolder that cannot be read comes as a file."""
     unreadable: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(error.filename)):
@@ -97,7 +135,3 @@ class ResultNames:
         free = next(one for one in numbered if hash(one.casefold()) not in self.taken)  # some file systems fold case
         self.taken.add(hash(free.casefold()))
         return free
-
-
-def distinct(stems: Iterable[str]) -> list[str]:
-    return list(map(ResultNames().take, stems))

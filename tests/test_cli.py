@@ -117,6 +117,7 @@ def cv2_error_of_memory():
         (RuntimeError("can't start new thread"), 1, "Error: There is not enough memory for this;"),
         (cv2_error_of_memory(), 1, "Error: There is not enough memory for this;"),
         (PermissionError(13, "No", "a.png"), 1, "Error: a.png: No; check the path and its permissions.\n"),
+        (PoseError("a\n\x1b[31mb\u202e.png is empty"), 1, "Error: a\\n\\x1b[31mb\\u202e.png is empty.\n"),
         (BrokenPipeError(), 1, ""),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
     ],
@@ -184,6 +185,11 @@ def test_a_ctrl_c_that_python_drops_counts_before_work_begins():
 
     assert cli.run(main) == 130
     assert done == []
+
+
+def test_a_ctrl_c_as_the_command_ends(monkeypatch):
+    monkeypatch.setattr(cli.signals, "ignore", lambda: signal.raise_signal(signal.SIGINT))
+    assert cli.run(lambda: 0) == 130
 
 
 def test_a_second_ctrl_c_does_not_disturb_the_tidying_up():

@@ -4,11 +4,13 @@ import itertools
 import os
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import threading
 import wave
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -319,6 +321,26 @@ def test_an_address_plays_where_its_server_cannot_seek_if_its_index_comes_first(
             read(f"{address}/none.mp4")
         server.shutdown()
         thread.join()
+
+
+def test_an_address_that_falls_silent_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr("pose.media.sources.SILENT_FOR", 0.5)
+    data = Path(make_clip(tmp_path / "a.ts", frames=100, codec="libx264", size_wh=(640, 480))).read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + data)
+                connection.recv(1 << 16)
+                connection.recv(1)  # until the reader goes away
+
+        (thread := threading.Thread(target=send)).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        frames, source = read(address)
+        thread.join()
+    assert len(frames) > 50
+    assert f"{address} stopped sending" in source.notes
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -11,12 +11,14 @@ import pytest
 from test_clips import make_clip, packets, read, times_of
 
 import get_hpe_video
-from pose import cli
+from pose import cli, estimate
 from pose.clip import ClipJob
-from pose.media.checkpoint import settings_tag
 from pose.media.reader import ClipReader
+from pose.media.results import settings_tag
 from pose.media.writer import CODECS
+from pose.networks.engines import OpenCV
 from pose.signals import Signals
+from pose.topdown import PRESETS, TopDown
 from pose.window import Windows
 
 FRAMES = 20
@@ -46,8 +48,13 @@ def clip(tmp_path):
     return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
 
 
+@pytest.fixture(scope="module")
+def networks():
+    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"])
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, networks):
     """The command with these options, with two Ctrl-C while the frame `at` of a clip called NAME is drawn: its code."""
     before, render = {number: signal.getsignal(number) for number in Signals.numbers}, ClipJob.render
 
@@ -59,6 +66,7 @@ def run(tmp_path, monkeypatch):
             return render(self, frame)
 
         monkeypatch.setattr(ClipJob, "render", interrupted)
+        monkeypatch.setattr(estimate, "TopDown", lambda *_: networks)  # loaded once for all runs
         monkeypatch.setattr(cli, "signals", Signals())
         fixed = ["--network", "blazepose", "--write_json", "--no_display", "--output_dir", str(tmp_path)]
         try:

@@ -110,3 +110,10 @@ def test_pictures_are_written(tmp_path):
 
     results.save_picture(tmp_path / "new folder" / "a.jpg", np.full((20, 30, 3), 200, np.uint8))
     assert cv2.imread(str(tmp_path / "new folder" / "a.jpg")).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize("columns", [3, 6])
+def test_json_there_and_back(columns):
+    people = np.random.default_rng(0).uniform(-1000, 1000, (2, 18, columns)).astype(np.float32)
+    assert np.allclose(results.people_from_json(results.people_to_json(people)), people, rtol=1e-5)
+    assert results.people_from_json(results.people_to_json(people[:0])).shape[0] == 0

@@ -271,6 +271,25 @@ def test_a_photo_too_large_for_the_memory_does_not_stop_the_others(tmp_path, mon
     assert results(tmp_path) == [f"Output/ImageCOCO/b-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
 
 
+def test_a_picture_too_long_for_a_jpeg(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((66_000, 2, 3), 90, np.uint8))
+    done = run(IMAGE, "a.png")
+    assert done.returncode == 1
+    assert re.match(r"Error: A picture of 2x66000 pixels is too large for .*; make the photo smaller\.\n$", done.stderr)
+    assert results(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its file system has no such names")
+def test_what_is_not_in_pythons_path_or_printable(tmp_path):
+    """python -I leaves out the script's folder; a name must not command the terminal."""
+    name = "a\n\x1b[31m.png"
+    shutil.copy(EXAMPLE, tmp_path / name)
+    command = [sys.executable, "-I", IMAGE, "--no_display", "--output_dir", "Output", name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 person" in done.stdout and "\\x1b[31m.png" in done.stdout and "\x1b" not in done.stdout
+
+
 def test_pictures_with_too_many_pixels_are_refused(run, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 51, 3), 90, np.uint8))
     said = [run(IMAGE, "--max_pixels", pixels, "a.png") for pixels in (1019, 1020)]
@@ -366,7 +385,8 @@ def test_openposes_networks_see_two_painted_figures(run, tmp_path, seeing_models
     done = run(IMAGE, *options.split(), "--model_folder", seeing_models, "--write_json", "--image_file", "painted.png")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        f"{mode} keypoints by OpenPose {mode} (its weights are here; non-commercial research only) on CPU, "
+        f"{mode} keypoints by OpenPose {mode} (its weights are here, but are not the published ones; non-commercial "
+        "research only) on CPU, "
     )
     found = poses(tmp_path / "Output" / f"Image{mode}" / "painted_keypoints.json")
     assert len(found) == 2

@@ -10,7 +10,6 @@ import contextlib
 import glob
 import itertools
 import pickle
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +19,9 @@ import numpy as np
 
 from .. import PoseError
 from .report import Summary
-from .results import add_to_stem, atomic_write, remove
+from .results import add_to_stem, atomic_write, remove, settings_tag
 from .sources import ANY_TEXT
+from .storage import Name, open_file
 
 NUMPY_NAMES = ("ndarray", "dtype", "scalar", "_reconstruct", "_frombuffer")  # what its arrays and numbers are made with
 
@@ -128,15 +128,13 @@ class Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
-def settings_tag(settings: dict[str, Any]) -> str:
-    """What a complete clip carries as its comment. What is off is left out, so that a new option changes none."""
-    on = sorted(item for item in settings.items() if item[1])
-    return f"opencv-hpe {zlib.crc32(repr(on).encode(errors='replace')):08x}"
-
-
-def is_complete(clip: Path, settings: dict[str, Any]) -> bool:
+def is_complete(clip: Name, settings: dict[str, Any]) -> bool:
     """Whether a clip was made with these settings. A GIF carries no comment."""
-    with contextlib.suppress(av.FFmpegError), av.open(f"file:{clip}", **ANY_TEXT) as container:
+    with (
+        contextlib.suppress(av.FFmpegError, OSError),
+        open_file(clip) as file,
+        av.open(file, **ANY_TEXT) as container,
+    ):
         return settings_tag(settings) in container.metadata.values()
     return False
 

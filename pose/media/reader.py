@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -21,7 +18,6 @@ from .sources import USUAL_FPS, Camera, Frame, Pictures, Video, is_live, is_numb
 
 QUEUE_LENGTH = 2  # frames that may wait before or behind the network
 INFERENCES_PER_SECOND = 15  # in a clip; poses in between are interpolated
-FINGERPRINT_BYTES = 4096  # of a file's start and of its end
 MAX_STEP = 4  # frames from one inference to the next, at most
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -65,19 +61,6 @@ class ClipReader:
     def network_step(self) -> int:
         """Every which frame the network should see."""
         return min(MAX_STEP, max(1, round(self.fps / INFERENCES_PER_SECOND)))
-
-    @property
-    def fingerprint(self) -> int:
-        """Of its files' sizes, starts and ends, to know whether it is the same, in another folder too."""
-        crc = 0
-        for path in filter(Path.is_file, self.source.files):  # reading a pipe would take from it
-            with path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                for place in (0, max(0, size - FINGERPRINT_BYTES)):
-                    file.seek(place)
-                    crc = zlib.crc32(file.read(FINGERPRINT_BYTES), crc)
-                crc = zlib.crc32(str(size).encode(), crc)
-        return crc
 
     @property
     def stream(self) -> Any:

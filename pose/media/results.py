@@ -10,15 +10,18 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from .. import PoseError
+from .storage import Name, open_file
 
 UNUSED = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
 UNUSED_3D = ("face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")
 JPEG_QUALITY = 95
+COMMENT_WITHIN = 256  # bytes from a JPEG's start
 
 
 def people_to_json(people: np.ndarray, ids: list[int] | None = None) -> str:
@@ -58,19 +61,27 @@ def atomic_write(path: Path, partial: Path | None = None) -> Iterator[Path]:
     """
     part = hidden(path, os.getpid())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield part
-        except KeyboardInterrupt:
-            if partial and (part.is_file() or (part.is_dir() and any(part.iterdir()))):
-                replace(part, partial)
-            raise
-        replace(part, path)
-    except OSError as error:
-        raise PoseError(f"Cannot write {path}: {error.strerror or error}", "output_dir") from error
+        with translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                yield part
+            except KeyboardInterrupt:
+                if partial and (part.is_file() or (part.is_dir() and any(part.iterdir()))):
+                    replace(part, partial)
+                raise
+            replace(part, path)
     finally:
         with contextlib.suppress(OSError):  # the folder may be gone or read-only by now: reported above
             remove(part)
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """PoseError where what is written in the block cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise PoseError(f"Cannot write {path}: {error.strerror or error}", "output_dir") from error
 
 
 def hidden(path: Path, process: int | str) -> Path:
@@ -124,12 +135,41 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def save_picture(path: Path, picture: np.ndarray) -> None:
-    encoded, data = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+def settings_tag(settings: dict[str, Any]) -> str:
+    """What a complete result carries as its comment. What is off is left out, so that a new option changes none."""
+    on = sorted(item for item in settings.items() if item[1])
+    return f"opencv-hpe {zlib.crc32(repr(on).encode(errors='replace')):08x}"
+
+
+def save_picture(path: Path, picture: np.ndarray, comment: str = "") -> None:
+    """comment: for a JPEG, to be found by has_comment()."""
+    encoded, array = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not encoded:
-        raise PoseError(f"OpenCV cannot encode {path}; it may be too large a picture for {path.suffix}")
+        h, w = picture.shape[:2]
+        raise PoseError(f"A picture of {w}x{h} pixels is too large for {path}; make the photo smaller")
+    data = array.tobytes()
+    if comment:
+        head = 4 + int.from_bytes(data[4:6], "big")  # after the two markers and the first one's segment, JFIF's
+        data = data[:head] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment.encode() + data[head:]
     with atomic_write(path) as part:
-        part.write_bytes(data.tobytes())
+        part.write_bytes(data)
+
+
+def has_comment(path: Name, comment: str) -> bool:
+    with contextlib.suppress(OSError), open_file(path) as file:
+        return comment.encode() in file.read(COMMENT_WITHIN)
+    return False
+
+
+def people_from_json(text: str) -> np.ndarray:
+    """People (N, K, 3 or 6) of a photo's OpenPose JSON, strongest first."""
+    people = json.loads(text)["people"]
+    if not people:
+        return np.zeros((0, 0, 3))
+    poses, in_space = (
+        np.array([person[f"pose_keypoints_{n}d"] for person in people]).reshape(len(people), -1, n + 1) for n in (2, 3)
+    )
+    return np.concatenate([poses, in_space[..., :3]], axis=2) if in_space.size else poses
 
 
 def save_text(path: Path, text: str) -> None:

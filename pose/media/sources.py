@@ -19,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 
 from .. import PoseError
 from .photos import check_is_file, on_white, read_picture
+from .storage import is_remote
 
 USUAL_FPS = 30  # for sources that do not report theirs
 MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a larger gap is such a jump
@@ -104,7 +105,7 @@ class Video:
         self.count = self.stream.frames or round(seconds * self.fps)
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
         self.max_gap = MAX_GAP if may_jump else float("inf")
-        self.start, self.broken, self.turned = 0.0, 0, False
+        self.start, self.broken, self.breaks_off, self.turned = 0.0, 0, False, False
         self.matrix: list[list[float]] | None = None  # how players turn the pictures
         self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
 
@@ -129,7 +130,8 @@ class Video:
 
     @property
     def notes(self) -> list[str]:
-        return [f"has {self.broken} damaged frames or packets"] if self.broken else []
+        notes = [f"has {self.broken} damaged frames or packets"] if self.broken else []
+        return notes + (["stopped sending"] if self.breaks_off and not self.files else [])
 
     def frames(self, first: int) -> Iterator[Frame]:
         target = self.seek(first) if first and not is_live(self.name) else None
@@ -153,7 +155,7 @@ class Video:
             raise PoseError(f"{self.name} sends no frame, as its server may not let a player seek; download it first")
 
     def decode(self) -> Iterator[Any]:
-        with contextlib.suppress(av.FFmpegError):  # the file breaks off: ClipReader.notes says so
+        try:
             for packet in self.container.demux(self.stream):
                 try:
                     frames = packet.decode()
@@ -161,6 +163,8 @@ class Video:
                     self.broken += 1
                     continue
                 yield from frames
+        except av.FFmpegError:  # of a file ClipReader.notes says how far it came
+            self.breaks_off = True
 
     def seek(self, first: int) -> int | None:
         """Go to the last keyframe before a frame. The time stamp of that frame; None where the file has no such."""
@@ -218,6 +222,13 @@ def is_live(name: str) -> bool:
 def is_numbered(name: str) -> bool:
     """Whether a source's name stands for numbered pictures, such as frame_%04d.png."""
     return not is_live(name) and len(NUMBER.findall(name)) == 1 and name.count("%") == 1 and not os.path.exists(name)
+
+
+def source_files(name: str) -> list[Path | str]:
+    """The files that a source is read from; none of cameras and addresses."""
+    if is_numbered(name):
+        return list(Pictures(name).files)
+    return [name] if is_remote(name) or not is_live(name) else []
 
 
 def stem_of(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import numpy as np
 from .. import PoseError
 from ..poses import ANGLES, joint_angles
 from ..skeletons import Skeleton
-from .results import add_to_stem, atomic_write, flat, rounded
+from .results import add_to_stem, atomic_write, flat, rounded, translated
 
 ROW_GROUP = 10_000  # rows of a Parquet file that are kept in memory
 COCO_KEYPOINTS = (
@@ -36,17 +37,37 @@ def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable
     They appear when complete, after Ctrl-C as NAME-partial.
     .csv and .parquet: a row for each person and frame; .json: COCO's keypoint results.
     """
-    with contextlib.ExitStack() as stack:
-        parts = {path: stack.enter_context(atomic_write(path, add_to_stem(path, "-partial"))) for path in paths}
-        writers = [stack.enter_context(FORMATS[path.suffix.lower()](part, skeleton)) for path, part in parts.items()]
+    try:
+        with contextlib.ExitStack() as stack:
+            parts = {path: stack.enter_context(atomic_write(path, free_partial(path))) for path in paths}
+            writers = {
+                path: stack.enter_context(FORMATS[path.suffix.lower()](part, skeleton)) for path, part in parts.items()
+            }
 
-        def write(file: str, frame: int, t: float, people: np.ndarray, ids: list[int] | None = None) -> None:
-            file = os.fsencode(file).decode("utf-8", "replace")  # names need not be UTF-8
-            for number, pose in enumerate(people):
-                for add_person in writers:
-                    add_person(file, frame, t, ids[number] if ids else -1, pose)
+            def write(file: str, frame: int, t: float, people: np.ndarray, ids: list[int] | None = None) -> None:
+                file = os.fsencode(file).decode("utf-8", "replace")  # names need not be UTF-8
+                for path, add_person in writers.items():
+                    with translated(path):
+                        for number, pose in enumerate(people):
+                            add_person(file, frame, t, ids[number] if ids else -1, pose)
 
-        yield write
+            try:
+                yield write
+            except OSError as error:
+                raise _Elsewhere from error
+    except _Elsewhere as elsewhere:
+        assert elsewhere.__cause__
+        raise elsewhere.__cause__ from None
+
+
+class _Elsewhere(Exception):
+    """Carries an OSError that is none of the tables' past what would report it as theirs."""
+
+
+def free_partial(path: Path) -> Path:
+    """NAME-partial, or with a number the first that does not exist."""
+    names = (add_to_stem(path, f"-partial{number}") for number in itertools.chain([""], itertools.count(2)))
+    return next(name for name in names if not name.exists())
 
 
 def table_columns(skeleton: Skeleton) -> list[str]:

@@ -1,0 +1,158 @@
+"""Many files, one after the other or by many processes: what became of each, how far the work is, what failed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from . import PoseError, cli
+
+MANY = 20  # files; for fewer, the lines of each say enough
+LOG_EVERY = 30  # seconds between two lines on how far the work is
+T = TypeVar("T")
+
+
+class Outcome(NamedTuple):
+    """What became of a file."""
+
+    name: str
+    report: str = ""  # for the screen
+    notes: tuple[str, ...] = ()  # on what is wrong with the file
+    people: str = ""  # in a photo, as OpenPose's JSON
+    frames: list[Any] = []  # noqa: RUF012  of a clip, for the table: number, seconds, people, identities
+    pictures: dict[str, Any] = {}  # noqa: RUF012  to be shown
+    error: PoseError | None = None
+    skipped: bool = False
+
+
+def attempt(work: Callable[[str, str], Outcome], name: str, stem: str) -> Outcome:
+    """One bad file does not stop a folder of them."""
+    try:
+        with cli.memory_errors(name):
+            return work(name, stem)
+    except PoseError as error:
+        return Outcome(name, error=error)
+
+
+class InTurn:
+    """One file after the other, in this process. work: what is done with each."""
+
+    def __init__(self, work: Any) -> None:
+        self.work, self.description = work, work.description
+
+    def __enter__(self) -> InTurn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
+        """Each file's number, counted from 0, and what became of it."""
+        for number, (name, stem) in enumerate(files):
+            with cli.signals.deferred(self.work.stop) if self.work.stop else contextlib.nullcontext():
+                yield number, attempt(self.work, name, stem)  # a file that is done counts before a Ctrl-C does
+
+
+def open_jobs(kind: type, args: argparse.Namespace, *here: Any) -> Any:
+    """What does work of this kind on files, in --workers processes, on a --cluster or in this one; made with `args`.
+
+    here: what the work gets in addition in this process.
+    """
+    if args.cluster or args.workers != 1:
+        from .cluster import OnCluster
+
+        return OnCluster(kind, args)
+    return InTurn(kind(args, *here))
+
+
+def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
+    """Items by their numbers, however they come."""
+    waiting: dict[int, T] = {}
+    next_number = 0
+    for number, item in numbered:
+        waiting[number] = item
+        while next_number in waiting:
+            yield waiting.pop(next_number)
+            next_number += 1
+
+
+class Progress:
+    """Says what became of each file and how far the work is. count: gives how many there are, or None."""
+
+    def __init__(self, unit: str, quiet: bool, count: Callable[[], int | None], with_bar: bool = True) -> None:
+        self.unit, self.quiet = unit, quiet
+        self.total: int | None = None
+        self.done, self.skipped = 0, 0
+        self.failed: list[str] = []
+        self.start = self.logged = time.monotonic()
+        self.bar: Any = None
+        if quiet:
+            return
+        threading.Thread(target=self.count, args=(count,), daemon=True).start()
+        if with_bar and sys.stderr and sys.stderr.isatty():
+            from tqdm import tqdm  # takes longer to import than all of this package
+
+            self.bar = tqdm(unit=f" {unit}", leave=False)
+
+    def count(self, count: Callable[[], int | None]) -> None:
+        with contextlib.suppress(OSError, PoseError):  # the work itself meets them, too
+            self.total = count()
+
+    def watch(self, outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[tuple[int, Outcome]]:
+        for number, outcome in outcomes:
+            self.add(outcome)
+            yield number, outcome
+
+    def add(self, outcome: Outcome) -> None:
+        self.done += 1
+        self.skipped += outcome.skipped
+        if self.bar is not None:
+            self.bar.clear()
+        if outcome.report and not self.quiet:
+            print(cli.printable(outcome.report), flush=True)
+        for note in outcome.notes:
+            print(cli.printable(f"Note: {note}."), file=sys.stderr)
+        if outcome.error:
+            self.failed.append(outcome.name)
+            cli.report_error(outcome.error)
+        if self.bar is not None:
+            self.bar.total = self.total
+            self.bar.set_postfix_str(f"{len(self.failed)} failed", refresh=False)
+            self.bar.update()
+            self.bar.refresh()
+        elif not self.quiet and time.monotonic() - self.logged >= LOG_EVERY:
+            self.logged = time.monotonic()
+            print(self.line(), flush=True)
+
+    def line(self) -> str:
+        """How far the work is."""
+        seconds = time.monotonic() - self.start
+        rate = (self.done - self.skipped) / seconds
+        of_all = f" of {max(self.total, self.done)}" if self.total else ""
+        left = f", {show_time((self.total - self.done) / rate)} left" if self.total and rate else ""
+        return f"{self.done}{of_all} {self.unit} done, {rate:.3g} a second{left}, {len(self.failed)} failed"
+
+    def finish(self) -> int:
+        """The exit code; of many files, those that failed are listed."""
+        if self.bar is not None:
+            self.bar.close()
+        if self.done > MANY and not self.quiet:
+            print(self.line(), flush=True)
+        if self.done > MANY and self.failed:
+            print(
+                f"{len(self.failed)} of {self.done} {self.unit} failed:",
+                *map(cli.printable, self.failed),
+                sep="\n",
+                file=sys.stderr,
+            )
+        return 1 if self.failed else 0
+
+
+def show_time(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.0f} h"

@@ -1,0 +1,85 @@
+"""What get_hpe_image.py does with each photo: read, infer, draw, write."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from . import PoseError, PoseEstimator, cli, draw_heatmaps, draw_keypoints, draw_skeleton
+from .draw import on_background
+from .jobs import Outcome
+from .media import storage
+from .media.photos import read_picture
+from .media.report import Stopwatch, file_report
+from .media.results import count_people, has_comment, people_to_json, save_picture, save_text, settings_tag
+
+
+class Photos:
+    """Call it with a photo's name and what its results are called after. args: of the command line."""
+
+    stop = None  # Ctrl-C may end it at any moment: a file is written whole or not at all
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.estimator = PoseEstimator(**cli.estimator_options(args))
+        maps_of = ["all", "fields", *self.estimator.heatmap_network.skeleton.keypoints]
+        if args.heatmaps not in (None, *maps_of):
+            raise PoseError(f"--heatmaps takes {', '.join(maps_of)}, not {args.heatmaps}")
+        self.description = cli.describe_run(args.mode, self.estimator)
+
+    def __call__(self, name: str, stem: str) -> Outcome:
+        """The photo's results, of which the first and the last carry what they were made of: all are from one run."""
+        args, names = self.args, self.outputs(stem)
+        network = self.estimator.description.partition("\n")[0]  # a hint may follow
+        settings = cli.settings(args, network=network, source=storage.fingerprint([name]))
+        tag, results = settings_tag(settings), [storage.join(args.output_dir, result) for result in names.values()]
+        if (
+            args.skip_existing
+            and all(map(storage.exists, results))
+            and all(has_comment(path, tag) for path in (results[0], results[-1]))
+        ):
+            json = storage.read_text(results[1]) if args.write_json else ""
+            return Outcome(name, f"{name} is complete, skipped.", people=json, skipped=True)
+        clock = Stopwatch()
+        with storage.staged(name, args.output_dir, names["Skeleton"]) as (source, folder):
+            picture = read_picture(Path(source))
+            with clock("inference"):
+                people = self.estimator.estimate_3d(picture)
+            pictures, json = self.draw(picture, people), people_to_json(people)
+            for kind, result in names.items():
+                if kind == "JSON":
+                    save_text(folder / result, json)
+                else:
+                    save_picture(folder / result, pictures[kind], tag)
+        report = summary(name, picture, people, clock, cli.show_results(args, results))
+        return Outcome(name, report, people=json, pictures=pictures)
+
+    def outputs(self, stem: str) -> dict[str, str]:
+        """What each result of a photo is called below the output folder, in the order in which they are written."""
+        args, path = self.args, f"Image{self.args.mode}/{stem}"
+        names = {"Keypoints": f"{path}-Keypoints-{args.mode}.jpg"}
+        names |= {"JSON": f"{path}_keypoints.json"} if args.write_json else {}
+        names |= {"Heatmaps": f"{path}-Heatmaps-{args.mode}.jpg"} if args.heatmaps else {}
+        return names | {"Skeleton": f"{path}-Skeleton-{args.mode}.jpg"}
+
+    def draw(self, picture: np.ndarray, people: np.ndarray) -> dict[str, np.ndarray]:
+        args, estimator = self.args, self.estimator
+        canvas = on_background(picture, cli.BACKGROUNDS[args.background])
+        face, scores = not args.no_face, args.show_scores
+        pictures = {
+            "Keypoints": draw_keypoints(canvas, people, estimator.skeleton, face=face, show_scores=scores),
+            "Skeleton": draw_skeleton(canvas, people, estimator.skeleton, **cli.drawing_options(args)),
+        }
+        if args.heatmaps:
+            network = estimator.heatmap_network
+            pictures["Heatmaps"] = draw_heatmaps(picture, network(picture), network.skeleton, args.heatmaps)
+        return pictures
+
+
+def summary(name: str, picture: np.ndarray, people: np.ndarray, clock: Stopwatch, written: Iterable[str]) -> str:
+    h, w = picture.shape[:2]
+    found = f"{count_people(len(people))}, {int((people[:, :, 2] > 0).sum())} keypoints"
+    return file_report(f"{name}, {w}x{h}", found, clock, written)
