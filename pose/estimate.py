@@ -177,7 +177,7 @@ class VideoPoseEstimator:
 
     @property
     def state(self) -> Any:
-        """The people tracked so far, to be pickled and given to restart()."""
+        """What it knows of the clip's people, for a checkpoint and restart()."""
         return self.tracker, self.crops and self.crops.state
 
     def restart(self, state: Any = None) -> None:

@@ -230,6 +230,15 @@ def test_nothing_is_imported_that_is_not_used(engine, unused):
     subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
 
 
+def test_a_photo_imports_nothing_for_clips(tmp_path):
+    """PyAV takes as long to import as numpy."""
+    program = (
+        f"import sys, get_hpe_image; get_hpe_image.main(['--output_dir', {str(tmp_path)!r}, '--no_display']); "
+        "assert not {'av', 'tqdm', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
+
+
 def test_bf16_is_never_something_else(monkeypatch):
     stand_ins(monkeypatch)
     with pytest.raises(PoseError, match=r"bf16 cannot be used: .*openvino computes no bf16") as raised:

@@ -27,6 +27,8 @@ MAX_REORDER = 32  # packets by which a frame may stand later in the file than it
 # Text in a clip's file may be in any encoding; PyAV 19 takes it as it is by itself.
 ANY_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 SILENT_FOR = 10  # seconds after which an address that sends nothing counts as ended
+FILE_PROTOCOLS = {"protocol_whitelist": "file"}  # what a playlist, which is a file, may lead FFmpeg to
+LIVE_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,udp,rtp,rtsp,rtmp,rtmps,srt,crypto,httpproxy"}
 NUMBER = re.compile(r"%(0\d+)?d")  # in the name of numbered pictures
 
 Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds since the first if known, its picture
@@ -111,7 +113,8 @@ class Video:
 
     def open(self) -> None:
         name = self.name.removeprefix("file:")
-        options = {"rtsp_transport": "tcp"} if name.startswith("rtsp") else {}
+        options = LIVE_PROTOCOLS if "://" in name else FILE_PROTOCOLS
+        options = options | ({"rtsp_transport": "tcp"} if name.startswith("rtsp") else {})
         try:
             self.container: Any = av.open(self.name, "r", None, options, timeout=SILENT_FOR, **ANY_TEXT)
         except av.FFmpegError as error:
