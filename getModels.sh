@@ -11,19 +11,16 @@ about() { # sets what there is to know of the network $1; mirrors: best first
         file=pose_iter_440000.caffemodel bytes=209274056 sha=256
         hash=b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549
         synopsys=https://media.githubusercontent.com/media/foss-for-synopsys-dwc-arc-processors/synopsys-caffe-models
-        mirrors="https://dl.opencv.org/models/openpose_pose_coco.caffemodel
-            https://huggingface.co/camenduru/openpose/resolve/main/models/pose/coco/$file
-            https://huggingface.co/gaijingeek/openpose-models/resolve/main/pose/coco/$file
-            http://vcl.snu.ac.kr/OpenPose/models/pose/coco/$file
-            $synopsys/master/caffe_models/openpose/caffe_model/$file" ;;
+        last=$synopsys/master/caffe_models/openpose/caffe_model/$file ;;
     mpi)
         file=pose_iter_160000.caffemodel bytes=205950363 sha=1 # OpenCV's own test data pins the SHA-1
         hash=a344f4da6b52892e44a0ca8a4c68ee605fc611cf
-        mirrors="https://dl.opencv.org/models/openpose_pose_mpi.caffemodel
-            https://huggingface.co/camenduru/openpose/resolve/main/models/pose/mpi/$file
-            https://huggingface.co/gaijingeek/openpose-models/resolve/main/pose/mpi/$file
-            http://vcl.snu.ac.kr/OpenPose/models/pose/mpi/$file" ;;
+        last='' ;;
     esac
+    mirrors="https://dl.opencv.org/models/openpose_pose_$1.caffemodel
+        https://huggingface.co/camenduru/openpose/resolve/main/models/pose/$1/$file
+        https://huggingface.co/gaijingeek/openpose-models/resolve/main/pose/$1/$file
+        http://vcl.snu.ac.kr/OpenPose/models/pose/$1/$file $last"
     path=$folder/$1/$file
 }
 
@@ -76,16 +73,14 @@ trap 'die 130 "Stopped. What has come so far is kept: the same command goes on f
 
 for name in ${names:=coco mpi}; do
     about "$name"
-    if ! mkdir -p -- "$folder/$name" 2>/dev/null || [ ! -w "$folder/$name" ]; then
+    { mkdir -p -- "$folder/$name" 2>/dev/null && [ -w "$folder/$name" ]; } ||
         die 1 "Cannot write $path: mend that or choose another --model_folder."
-    fi
     is_right "$path" || fetch
 done
 code=0
 for name in $names; do
     about "$name"
-    state="$((bytes / 1000000)) MB"
-    is_right "$path" || { state='not there' code=1; }
+    if is_right "$path"; then state="$((bytes / 1000000)) MB"; else state='not there' code=1; fi
     printf '%-4s  %9s  %s\n' "$name" "$state" "$path"
 done
 exit $code

@@ -11,6 +11,7 @@ import sys
 is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
 if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I leaves out
 
 import argparse
 import contextlib

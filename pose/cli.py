@@ -30,6 +30,7 @@ CLONE = PACKAGE.parent
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
 LEAST_MEMORY = 1500  # MB; where less is allowed, libraries end the process when they are loaded
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 CHANGE_NOTHING = [  # of the results
@@ -238,15 +239,16 @@ class Parser(argparse.ArgumentParser):
 
 def run(main: Callable[[], int]) -> int:
     """main's exit code; an error is one sentence on stderr and 1, Ctrl-C 130, another signal 128 + its number."""
-    prepare_process()
-    signals.listen()
     try:
-        return translate_errors(main)
+        prepare_process()
+        signals.listen()
+        try:
+            return translate_errors(main)
+        finally:
+            signals.ignore()  # while Python ends
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 128 + (signals.received or signal.SIGINT)
-    finally:
-        signals.ignore()  # while Python ends
 
 
 def translate_errors(main: Callable[[], int]) -> int:
@@ -296,8 +298,14 @@ def prepare_process() -> None:
 def report_error(error: PoseError | str) -> int:
     """Print one sentence with its remedy on stderr; the exit code."""
     remedy = REMEDIES.get(getattr(error, "argument", ""))
-    print(f"Error: {error}{f'; {remedy}' if remedy else ''}.", file=sys.stderr)
+    sentence = f"Error: {error}{f'; {remedy}' if remedy else ''}.".replace("\n", "\\n")  # of names
+    print(printable(sentence), file=sys.stderr)
     return 1
+
+
+def printable(text: str) -> str:
+    """The text with what would command the terminal, which names may hold, as \\x1b and the like; lines stay."""
+    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def report_os_error(error: OSError) -> int:

@@ -139,7 +139,7 @@ class ClipJob:
         if self.windows is None:
             self.said.append(sentence)
         elif not self.args.quiet:
-            print(sentence, flush=True)
+            print(cli.printable(sentence), flush=True)
 
     def resume(self) -> None:
         """Go on from a checkpoint, where there is one."""

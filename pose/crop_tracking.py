@@ -90,8 +90,8 @@ class CropTracker:
     def track(self, picture: np.ndarray, t: float, next_frame: NextFrame) -> list[TrackedPerson]:
         """Those of the frame before who are still there.
 
-        The next frame's inference starts in parallel, in crops predicted one frame further; it counts where these prove
-        right.
+        The next frame's inference starts in parallel, in crops predicted for that frame. Its result is used where the
+        crops wanted then are near enough.
         """
         people = sorted(self.people, key=lambda person: -person.estimate.confidence)
         crops = [person.crop_at(t) for person in people]
@@ -106,7 +106,7 @@ class CropTracker:
             ahead = [person.crop_at(next_frame[0]) for person in people]
             futures = [(crop, self.topdown.start_tracking(next_frame[1], crop)) for crop in ahead]
         found: list[tuple[float, TrackedPerson]] = []
-        masked: list[np.ndarray] = []  # who is clearer is masked in the crops of those half behind them
+        masked: list[np.ndarray] = []  # in the crops of those who are estimated later
         for person, crop, estimate, future in zip(people, crops, ready, futures, strict=True):
             estimate = estimate or self.topdown.track(picture, crop, [p for p in masked if overlap(crop, p)])
             prefetched = future and (future[0], future[1].result())
@@ -118,7 +118,7 @@ class CropTracker:
 
 
 def without_duplicates(found: list[tuple[float, TrackedPerson]]) -> list[TrackedPerson]:
-    """Of two crops that meet on one person, the one with the smaller error of prediction stays."""
+    """Of crops that show the same person, the one whose motion was predicted best stays."""
     kept: list[TrackedPerson] = []
     for _, person in sorted(found, key=lambda pair: pair[0]):
         if not is_duplicate(person.estimate.pose, [other.estimate.pose for other in kept]):

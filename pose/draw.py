@@ -59,19 +59,19 @@ def draw_skeleton(
         check_number("line_width", line_width, 1, math.inf)
         line_width = min(line_width, max(picture.shape[:2]))
     canvas, people = picture.copy(), people if face else without_face(people, skeleton)
-    names = ids if ids is not None else list(range(len(people)))
-    tones = [TONES[name % len(TONES)] for name in names]
+    ids = ids if ids is not None else list(range(len(people)))
+    tones = [TONES[identity % len(TONES)] for identity in ids]
     draw_person = {"modern": draw_modern, "openpose": draw_openpose, "classic": draw_classic}[style]
     for person, tone in reversed(list(zip(people, tones, strict=True))):
         draw_person(canvas, person, skeleton, tone, line_width)
     if show_scores:
         write_labels(canvas, people, limb_widths(people, canvas), lambda _, score: f"{score:.2f}")
     if show_ids:
-        for person, name, tone in zip(people, names, tones, strict=True):
+        for person, identity, tone in zip(people, ids, tones, strict=True):
             height = 1.5 * text_height(limb_width(person, canvas))
             top = min(person[person[:, 2] > 0, :2].tolist(), key=lambda xy: xy[1], default=None)
             if top:
-                write(canvas, str(name), np.array(top) - (height / 3, height), height, tone)
+                write(canvas, str(identity), np.array(top) - (height / 3, height), height, tone)
     return canvas
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from .crop_tracking import CropTracker, NextFrame
 from .decode import find_people
 from .networks.engines import choose_engine
 from .networks.heatmap_network import HeatmapNetwork
-from .networks.registry import MOBILENET, OPENPOSE, PACKAGE, choose_network
+from .networks.registry import MOBILENET, OPENPOSE, PACKAGE, Model, choose_network
 from .poses import coco_to_mpi, strongest_first
 from .skeletons import COCO, SKELETONS, Skeleton
 from .topdown import PRESETS, ROTATIONS, UPRIGHT, TopDown, rotate_people
@@ -71,12 +72,19 @@ class PoseEstimator:
         name, self.reason = choose_network(mode, network, Path(model_folder))
         self.openpose = None
         if name == "openpose":
-            mirrored = self.preset.mirrored
-            self.openpose = HeatmapNetwork(OPENPOSE[mode], Path(model_folder), self.engine, net_wh, stages, mirrored)
+            self.openpose = self.load_openpose(OPENPOSE[mode], Path(model_folder), stages)
         elif stages != STAGES:
             raise PoseError("Only OpenPose's networks have stages to leave out, not the two in the box", "stages")
         else:
             self.topdown  # noqa: B018  loaded now, so that what is missing is reported before any work
+
+    def load_openpose(self, model: Model, folder: Path, stages: int) -> HeatmapNetwork:
+        """The network; meanwhile its weights are compared with the published ones, and a difference is reported."""
+        with ThreadPoolExecutor(1) as pool:
+            is_genuine = pool.submit(model.weights.is_genuine, folder)
+            network = HeatmapNetwork(model, folder, self.engine, self.net_wh, stages, self.preset.mirrored)
+        self.reason += "" if is_genuine.result() else ", but are not the published ones"
+        return network
 
     @cached_property
     def topdown(self) -> TopDown:
@@ -119,7 +127,7 @@ class PoseEstimator:
         people = self.bottom_up(picture)
         if len(people):
             return people
-        # OpenPose's networks see who stands. Whether somebody lies, the small ones tell at a tenth of the cost.
+        # OpenPose's networks find upright people only. The small ones find others too, at a tenth of the cost.
         found = self.topdown.estimate_people(picture)
         rotation = upright_rotation(found[0].next_crop.up) if found else None
         if rotation is None:
@@ -169,7 +177,7 @@ class VideoPoseEstimator:
 
     @property
     def state(self) -> Any:
-        """What it knows of the clip's people, to be pickled and given to restart()."""
+        """What it knows of the clip's people, for a checkpoint and restart()."""
         return self.tracker, self.crops and self.crops.state
 
     def restart(self, state: Any = None) -> None:

@@ -114,9 +114,9 @@ class Progress:
         if self.bar is not None:
             self.bar.clear()
         if outcome.report and not self.quiet:
-            print(outcome.report, flush=True)
+            print(cli.printable(outcome.report), flush=True)
         for note in outcome.notes:
-            print(f"Note: {note}.", file=sys.stderr)
+            print(cli.printable(f"Note: {note}."), file=sys.stderr)
         if outcome.error:
             self.failed.append(outcome.name)
             cli.report_error(outcome.error)
@@ -144,7 +144,12 @@ class Progress:
         if self.done > MANY and not self.quiet:
             print(self.line(), flush=True)
         if self.done > MANY and self.failed:
-            print(f"{len(self.failed)} of {self.done} {self.unit} failed:", *self.failed, sep="\n", file=sys.stderr)
+            print(
+                f"{len(self.failed)} of {self.done} {self.unit} failed:",
+                *map(cli.printable, self.failed),
+                sep="\n",
+                file=sys.stderr,
+            )
         return 1 if self.failed else 0
 
 

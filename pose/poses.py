@@ -52,7 +52,7 @@ def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
 def similarity(a: np.ndarray, b: np.ndarray, skeleton: Skeleton) -> float:
     """Object keypoint similarity of two poses (K, 3), 0 to 1, or that with left and right exchanged if it is more.
 
-    It counts keypoints that agree more than the distance of those that do not, and front and back look alike.
+    A few keypoints that are far off lower it little. Exchanged, as a network may take a person's back for the front.
     """
     area = AREA * max(size(a), size(b)) ** 2
     best = 0.0

@@ -1,4 +1,4 @@
-"""Ctrl-C, kill and a closed terminal, so that what is half done is finished or undone."""
+"""Ctrl-C, kill and a closed terminal: they end a program where its results are consistent."""
 
 from __future__ import annotations
 

@@ -69,6 +69,8 @@ class TopDown:
     @cached_property
     def second_landmarks(self) -> Future[LandmarkNetwork]:
         """For the pool's thread: two inferences in parallel use two cores better than one does."""
+        if self.engine.is_thread_safe:
+            return self.pool.submit(lambda: self.landmarks)
         return self.pool.submit(LandmarkNetwork.load, self.engine)
 
     def track(self, picture: np.ndarray, crop: Crop, masked: Sequence[np.ndarray]) -> PersonEstimate:
@@ -137,7 +139,7 @@ class TopDown:
 
 
 def is_better(later: PersonEstimate, before: PersonEstimate) -> bool:
-    """Whether a pass improves on the one before. Which side is left, the later, better exposed one decides."""
+    """Whether a pass improves on the one before. On left and right, the later, better exposed one is right."""
     exchanged = later.pose[MIRRORED]
     if pose_distance(exchanged, before.pose) < pose_distance(later.pose, before.pose):
         return is_person(later)
@@ -167,7 +169,7 @@ def overlap(crop: Crop, pose: np.ndarray) -> bool:
 
 
 def elsewhere(people: list[PersonEstimate], others: list[PersonEstimate]) -> list[PersonEstimate]:
-    """Those who are not where another is: in a rotated picture somebody seems to be another person in their place."""
+    """Those far from all others: in a rotated picture one person's estimate is too different for similarity to tell."""
 
     def apart(one: Crop, other: Crop) -> bool:
         return float(np.linalg.norm(one.centre - other.centre)) > other.half_side / 2

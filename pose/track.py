@@ -132,7 +132,7 @@ def interpolate(
 
     Poses in the frames between two inferences are interpolated. estimate takes picture, time and, with lookahead, time
     and picture of its next frame or None; that costs a live source some frames of delay. last: the inferred frame after
-    which to go on. An exception that `frames` raises comes after an inferred frame, when nothing is half done.
+    which to go on. An exception that `frames` raises comes after an inferred frame, from which a later run can go on.
     """
     before: Any = last and (last.t, last.people, last.ids)
     chunk: list[Item] | None = None

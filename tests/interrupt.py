@@ -28,7 +28,7 @@ CLIP, PARTIAL, PARTIAL_JSON = "walk_skeleton_COCO.mp4", "walk_skeleton_COCO-part
 
 def start(clip: Path, folder: Path, *options: str) -> subprocess.Popen:
     command = [sys.executable, ROOT / "get_hpe_video.py", "--network", "blazepose", "--no_display", "--write_json"]
-    command += ["--output_dir", folder, "--frame_last", "59", *options, clip]
+    command += ["--output_dir", folder, "--frame_last", "29", *options, clip]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

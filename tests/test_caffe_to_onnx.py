@@ -4,6 +4,7 @@ Full-size weights run at a small input size; thin networks, the same layers with
 """
 
 import hashlib
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,9 @@ from synthetic_weights import layer_shapes, random_weights, write_caffemodel
 
 from pose import PoseError
 from pose.networks.caffe_to_onnx import fields, onnx_model
-from pose.networks.engines import OpenCV
+from pose.networks.engines import OpenCV, load_network
 from pose.networks.heatmap_network import HeatmapNetwork
-from pose.networks.registry import OPENPOSE
+from pose.networks.registry import BLAZEPOSE, OPENPOSE, PACKAGE
 
 POSE = Path(__file__).parent.parent / "pose"
 PROTOTXTS = {
@@ -215,6 +216,25 @@ def test_weights_that_are_none(content, what, folder):
         path.write_bytes(content)
     with pytest.raises(PoseError, match=rf"pose_iter_440000.caffemodel {what}.*; .*\./getModels.sh coco$"):
         load(model, folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
+def test_a_pipe_in_place_of_weights_is_not_waited_for(folder):
+    model = thin_model(folder)
+    path = folder / model.weights.name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(PoseError, match=r"is missing or not a file; fetch it again with ./getModels.sh coco$"):
+        load(model, folder)
+
+
+def test_one_flipped_bit_in_a_network_of_the_box(tmp_path):
+    data = bytearray((PACKAGE / BLAZEPOSE.name).read_bytes())
+    data[len(data) // 2] ^= 4
+    (tmp_path / BLAZEPOSE.name).parent.mkdir()
+    (tmp_path / BLAZEPOSE.name).write_bytes(data)
+    with pytest.raises(PoseError, match=r"not the genuine file .*; put the project's own file back"):
+        load_network(OpenCV("cpu", "fp32"), BLAZEPOSE, tmp_path)
 
 
 @pytest.mark.parametrize("data", [bytes(10), b"\x0a\x09node"])

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+import get_hpe_video
 from pose import PoseError, PoseEstimator, cli
 from pose.signals import Signals
 
@@ -89,12 +90,18 @@ def test_how_options_may_be_written(parser, words, name, value):
         ("--number_people_max 1.5", "-1 or a whole number from 1"),
         ("--stages 7", "6"),
         ("--background green", "white"),
+        ("--frame_step 0", "whole number from 1"),
+        ("--frame_first 9 --frame_last 3", "frame_last"),
+        ("--frame_rotate 45", "270"),
+        ("--codec divx", "h264"),
+        ("--network_step 0", "--network_step"),
+        ("--no_track --network_step 2", "--no_track"),
         ("--treshold 0.1", "--treshold"),
     ],
 )
-def test_a_mistyped_option_is_one_line_and_2(parser, options, says, capsys):
+def test_a_mistyped_option_is_one_line_and_2(options, says, capsys):
     with pytest.raises(SystemExit) as stop:
-        parser.parse(options.split())
+        get_hpe_video.parse(options.split())
     out, err = capsys.readouterr()
     assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
     assert says in err and "--help" in err
@@ -117,6 +124,7 @@ def cv2_error_of_memory():
         (RuntimeError("can't start new thread"), 1, "Error: There is not enough memory for this;"),
         (cv2_error_of_memory(), 1, "Error: There is not enough memory for this;"),
         (PermissionError(13, "No", "a.png"), 1, "Error: a.png: No; check the path and its permissions.\n"),
+        (PoseError("a\n\x1b[31mb\u202e.png is empty"), 1, "Error: a\\n\\x1b[31mb\\u202e.png is empty.\n"),
         (BrokenPipeError(), 1, ""),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
     ],
@@ -184,6 +192,11 @@ def test_a_ctrl_c_that_python_drops_counts_before_work_begins():
 
     assert cli.run(main) == 130
     assert done == []
+
+
+def test_a_ctrl_c_as_the_command_ends(monkeypatch):
+    monkeypatch.setattr(cli.signals, "ignore", lambda: signal.raise_signal(signal.SIGINT))
+    assert cli.run(lambda: 0) == 130
 
 
 def test_a_second_ctrl_c_does_not_disturb_the_tidying_up():

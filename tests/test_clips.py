@@ -4,11 +4,13 @@ import itertools
 import os
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import threading
 import wave
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -299,6 +301,47 @@ def test_what_is_no_clip(tmp_path, make, says):
         ClipReader(str(path))
 
 
+@pytest.fixture
+def web(tmp_path):
+    """A web server of tmp_path: its address, and the paths that it is asked for."""
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(tmp_path))
+
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_a_playlist_leads_to_files_beside_it_and_nowhere_else(tmp_path, web):
+    address, asked = web
+    make_clip(tmp_path / "a.ts", codec="libx264")
+
+    def playlist(*lines, name="list.m3u8"):
+        (tmp_path / name).write_text("\n".join(["#EXTM3U", "#EXT-X-TARGETDURATION:9", *lines, "#EXT-X-ENDLIST"]))
+        return tmp_path / name
+
+    assert len(read(playlist("#EXTINF:0.4,", "a.ts"))[0]) == 10
+    for inner in (f"{address}/a.ts", f"concat:{tmp_path}/a.ts", f"subfile,,start,0,end,0,,:{tmp_path}/a.ts"):
+        with pytest.raises(PoseError, match=r"cannot be opened as a clip|no moving pictures"):
+            ClipReader(str(playlist("#EXTINF:0.4,", inner)))
+    assert asked == []
+    playlist("#EXTINF:0.4,", f"file://{tmp_path}/a.ts")
+    for outer in ("", "concat:", "file:///dev/null|"):
+        with pytest.raises(PoseError, match=r"cannot be opened as a clip|no moving pictures"):
+            ClipReader(f"{outer}{address}/list.m3u8")
+    with pytest.raises(PoseError, match="cannot be opened as a clip"):
+        ClipReader(f"concat:{address}/a.ts")
+    playlist("#EXTINF:0.4,", "a.ts")
+    assert len(read(f"{address}/list.m3u8")[0]) == 10
+
+
 def make_sound(path):
     with wave.open(str(path), "wb") as sound:
         sound.setparams((1, 2, 8000, 8000, "NONE", ""))
@@ -319,6 +362,26 @@ def test_an_address_plays_where_its_server_cannot_seek_if_its_index_comes_first(
             read(f"{address}/none.mp4")
         server.shutdown()
         thread.join()
+
+
+def test_an_address_that_falls_silent_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr("pose.media.sources.SILENT_FOR", 0.5)
+    data = Path(make_clip(tmp_path / "a.ts", frames=100, codec="libx264", size_wh=(640, 480))).read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + data)
+                connection.recv(1 << 16)
+                connection.recv(1)  # until the reader goes away
+
+        (thread := threading.Thread(target=send)).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        frames, source = read(address)
+        thread.join()
+    assert len(frames) > 50
+    assert f"{address} stopped sending" in source.notes
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

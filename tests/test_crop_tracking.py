@@ -5,6 +5,7 @@ import pytest
 from scene import Scene, turned
 from synthetic_maps import pose_at
 
+from pose import VideoPoseEstimator, estimate
 from pose.crop import crop_around
 from pose.crop_tracking import CropTracker, TrackedPerson, is_near, without_duplicates
 
@@ -103,6 +104,58 @@ def test_who_is_in_front_is_masked_in_the_crop_of_who_is_behind():
     assert run(scene)[1] == [2, 2]
     front, behind = scene.masked[-2:]
     assert (front, len(behind)) == ([], 1)
+
+
+@pytest.fixture
+def video(monkeypatch):
+    """A VideoPoseEstimator to which a scene is given as its networks."""
+
+    def make(scene):
+        monkeypatch.setattr(estimate, "TopDown", lambda *_: scene.topdown())
+        return VideoPoseEstimator(network="blazepose")
+
+    return make
+
+
+LEFT, RIGHT = pose_at(100, 100), pose_at(450, 100)
+
+
+def test_a_newcomer_is_found_soon_and_who_leaves_is_gone_at_once(video):
+    scene = Scene([LEFT], [LEFT, RIGHT], [RIGHT], [])
+    alone, both, other, nobody = scene.pictures
+    estimator = video(scene)
+    for t, picture, expected in (
+        (0.0, alone, [0]),
+        (0.5, both, [0]),
+        (1.0, both, [0]),
+        (1.5, both, [0, 1]),
+        (1.6, other, [1]),
+        (1.7, nobody, []),
+    ):
+        people, ids = estimator(picture, t)
+        assert sorted(ids) == expected, t
+    estimator.restart()
+    people, ids = estimator(other, 0.0)
+    assert ids == [0]
+    assert np.array_equal(people[0, :, :3], RIGHT)
+
+
+def test_who_was_hidden_for_a_third_of_a_second_is_the_same_person(video):
+    scene = Scene([LEFT, RIGHT], [LEFT])
+    both, one = scene.pictures
+    estimator = video(scene)
+    counts = [len(estimator(one if 3 <= n < 13 else both, n / FPS)[0]) for n in range(22)]
+    assert counts == [2] * 3 + [1] * 10 + counts[13:20] + [2] * 2
+    assert sorted(estimator(both, 0.8)[1]) == [0, 1]
+
+
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_where_nobody_was_a_newcomer_is_found_soon(degrees):
+    """Within a fifth of a second; upside down, which only a search of rotated pictures sees, within a second."""
+    person = turned(pose_at(270, 100), degrees)
+    _, counts = run(Scene(*[[]] * 5, *[[person]] * FPS))
+    assert counts[:5] == [0] * 5
+    assert counts[5 + (7 if degrees == 0 else FPS - 5)] == 1
 
 
 def test_how_soon_newcomers_are_searched():

@@ -4,9 +4,11 @@ import cv2
 import ground_truth
 import numpy as np
 import pytest
+from scene import Scene, turned
+from synthetic_maps import pose_at
 from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 
-from pose import PoseError
+from pose import PoseError, estimate
 from pose.cli import PROJECT
 from pose.estimate import PoseEstimator, VideoPoseEstimator
 from pose.networks.registry import OPENPOSE
@@ -15,7 +17,6 @@ from pose.skeletons import COCO
 from pose.topdown import ROTATIONS, rotate_people
 
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
-GREY = np.full((530, 530, 3), 120, np.uint8)
 ANKLES, HIPS = [10, 13], [8, 11]
 
 
@@ -39,13 +40,16 @@ def openpose(tmp_path_factory):
 @pytest.mark.parametrize(("mode", "keypoints"), [("COCO", 18), ("MPI", 15)])
 def test_a_photo(tmp_path, mode, keypoints):
     estimator = PoseEstimator(mode, model_folder=tmp_path)
-    people = estimator(EXAMPLE)
-    assert (people.shape, people.dtype) == ((1, keypoints, 3), np.float32)
-    assert estimator(np.ascontiguousarray(GREY[:60, :80])).shape == (0, keypoints, 3)
     where = f"mobilenet_thin and BlazePose (OpenPose {mode}'s weights are not here; Apache-2.0"
     converted = {"COCO": "", "MPI": "; MPI keypoints worked out from BlazePose's"}[mode]
     assert estimator.description.startswith(f"{where}{converted}) on CPU")
-    (person,) = estimator(np.ascontiguousarray(EXAMPLE[:350]))
+    people = estimator.estimate_3d(EXAMPLE)
+    assert (people.shape, people.dtype) == ((1, keypoints, 6), np.float32)
+    world = dict(zip(estimator.skeleton.keypoints, people[0, :, WORLD], strict=True))
+    assert world["Neck"][1] < -0.4 < 0.6 < world["RAnkle"][1]
+    cut = np.ascontiguousarray(EXAMPLE[:350])
+    (person,) = estimator.estimate_3d(cut)
+    assert np.array_equal(estimator(cut), person[None, :, :3])
     assert (person[ANKLES] == 0).all()  # what is outside is not found
     assert (person[person[:, 2] > 0, 1] <= 349).all()
     if mode == "MPI":  # nor is the top of the head, where a rule puts it outside
@@ -54,19 +58,13 @@ def test_a_photo(tmp_path, mode, keypoints):
         assert person[0].tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("mode", ["COCO", "MPI"])
-def test_people_in_space(mode, openpose):
+@pytest.mark.parametrize(("mode", "keypoints"), [("COCO", 18), ("MPI", 15)])
+def test_nobody(monkeypatch, mode, keypoints):
+    scene = Scene([])
+    monkeypatch.setattr(estimate, "TopDown", lambda *_: scene.topdown())
     estimator = PoseEstimator(mode, network="blazepose")
-    ((person,), (flat,)) = estimator.estimate_3d(EXAMPLE), estimator(EXAMPLE)
-    assert (person.shape, person.dtype) == ((len(estimator.skeleton.keypoints), 6), np.float32)
-    assert np.array_equal(person[:, :3], flat)
-    world = dict(zip(estimator.skeleton.keypoints, person[:, WORLD], strict=True))
-    assert world["Neck"][1] < -0.4 < 0.6 < world["RAnkle"][1]
-    cut = np.ascontiguousarray(EXAMPLE[:350])  # what is not in the picture is not found
-    assert (estimator.estimate_3d(cut)[0, ANKLES] == 0).all()
-    assert estimator.estimate_3d(GREY).shape == (0, len(estimator.skeleton.keypoints), 6)
-    picture, _ = painted_figures("COCO", (400, 600), [(200, 300, 300)])
-    assert openpose.estimate_3d(picture).shape == (1, 18, 3)  # its network sees none
+    assert estimator(scene.pictures[0]).shape == (0, keypoints, 3)
+    assert estimator.estimate_3d(scene.pictures[0]).shape == (0, keypoints, 6)
 
 
 def test_a_knee_bent_towards_the_camera_is_bent():
@@ -114,33 +112,44 @@ def test_missing_weights(tmp_path):
 
 def test_openpose_finds_who_stands(openpose):
     picture, (label,) = painted_figures("COCO", (400, 600), [(200, 300, 300)])
-    (person,) = openpose(picture)
+    (person,) = openpose.estimate_3d(picture)
+    assert person.shape == (18, 3)  # in space its network sees nothing
     found = person[:, 2] > 0
     assert found.sum() >= 15
     assert np.abs(person[found, :2] - label[found]).max() < 10
 
 
-def test_openpose_sees_who_lies_in_a_turned_picture(openpose, monkeypatch):
-    """Where it sees nobody the small networks say which way to turn; here they see her."""
-    seen = []
+@pytest.mark.parametrize(
+    ("degrees", "rotation"),
+    [
+        (0, None),
+        (50, None),
+        (70, cv2.ROTATE_90_COUNTERCLOCKWISE),
+        (90, cv2.ROTATE_90_COUNTERCLOCKWISE),
+        (180, cv2.ROTATE_180),
+        (270, cv2.ROTATE_90_CLOCKWISE),
+        (-70, cv2.ROTATE_90_CLOCKWISE),
+    ],
+)
+def test_openpose_sees_who_lies_in_a_rotated_picture(openpose, monkeypatch, degrees, rotation):
+    """Where it sees nobody the small networks tell which way to rotate."""
+    scene, seen = Scene([turned(pose_at(270, 100), degrees)]), []
+    (picture,) = scene.pictures
 
     def bottom_up(picture):
         seen.append(picture)
         return np.zeros((0, 18, 3), np.float32) if len(seen) == 1 else np.array([[[10, 20, 1]] * 18], np.float32)
 
     monkeypatch.setattr(openpose, "bottom_up", bottom_up)
-    for turn in ROTATIONS:
-        seen.clear()
-        people = openpose(cv2.rotate(EXAMPLE, turn))
-        assert len(seen) == 2
-        assert np.array_equal(seen[1], EXAMPLE)  # upright again
-        spot = np.zeros((530, 530), np.uint8)
+    monkeypatch.setattr(openpose, "topdown", scene.topdown())
+    people = openpose(picture)
+    assert len(seen) == len(people) + 1 == (1 if rotation is None else 2)
+    if rotation is not None:
+        assert np.array_equal(seen[1], cv2.rotate(picture, rotation))  # upright again
+        spot = np.zeros(seen[1].shape[:2], np.uint8)
         spot[20, 10] = 1
-        assert people[0, 0, :2].astype(int).tolist() == np.argwhere(cv2.rotate(spot, turn))[0, ::-1].tolist()
-    for picture in (EXAMPLE, GREY):  # she stands, and in the other nobody is
-        seen.clear()
-        assert len(openpose(picture)) == 0
-        assert len(seen) == 1
+        back = cv2.rotate(spot, ROTATIONS[rotation])
+        assert people[0, 0, :2].astype(int).tolist() == np.argwhere(back)[0, ::-1].tolist()
 
 
 def follow(frames, **options):
@@ -165,7 +174,7 @@ def test_a_walk_is_followed(walk, step, share):
 
 def test_with_and_without_the_next_frame(walk):
     """What is inferred ahead is as good as what is inferred in its turn, and the same every time."""
-    frames = [(number, frame) for number, frame, _ in walk[:10]]
+    frames = [(number, frame) for number, frame, _ in walk[:6]]
     estimator = VideoPoseEstimator(network="blazepose", smooth=False)
     one_by_one = [estimator(frame, number / 30)[0] for number, frame in frames]
     ahead, again = ([people for people, _ in follow(frames, smooth=False)] for _ in range(2))
@@ -221,53 +230,6 @@ def test_people_who_cross_keep_who_they_are(walk):
         steps = np.diff([frame[who] for frame in centres if who in frame])
         assert np.sign(np.median(steps[:5])) == np.sign(np.median(steps[-5:]))
         assert abs(np.median(steps)) > 1
-
-
-@pytest.fixture
-def scenes(walk):
-    """Pictures twice as wide: she alone, she and her mirror image, the mirror image alone, nobody."""
-    frame = walk[20][1]
-    mirror, nobody = np.ascontiguousarray(frame[:, ::-1]), np.full_like(frame, 127)
-    return [np.hstack(pair) for pair in ((frame, nobody), (frame, mirror), (nobody, mirror), (nobody, nobody))]
-
-
-def test_a_newcomer_is_found_soon_and_who_leaves_is_gone_at_once(scenes):
-    alone, both, other, nobody = scenes
-    estimator = VideoPoseEstimator(network="blazepose")
-    for t, picture, expected in (
-        (0.0, alone, [0]),
-        (0.5, both, [0]),
-        (1.0, both, [0]),
-        (1.5, both, [0, 1]),
-        (1.6, other, [1]),
-        (1.7, nobody, []),
-    ):
-        people, ids = estimator(picture, t)
-        assert sorted(ids) == expected, t
-    estimator.restart()
-    people, ids = estimator(other, 0.0)
-    assert ids == [0]
-    assert people[0, people[0, :, 2] > 0, 0].min() > other.shape[1] / 2
-
-
-def test_who_was_lost_is_searched_again_and_again(scenes):
-    """Behind something for a third of a second; the next search of everyone would be a second later."""
-    alone, both, *_ = scenes
-    estimator = VideoPoseEstimator(network="blazepose")
-    assert len(estimator(both, 0.0)[0]) == 2
-    counts = [len(estimator(alone if n < 10 else both, 0.1 + n / 30)[0]) for n in range(20)]
-    assert counts[:10] == [1] * 10
-    assert counts[17:] == [2] * 3
-    assert sorted(estimator(both, 0.8)[1]) == [0, 1]
-
-
-@pytest.mark.parametrize(("turn", "fps"), [(None, 30), (cv2.ROTATE_180, 10)])
-def test_where_nobody_was_a_newcomer_is_found_soon(walk, turn, fps):
-    """Within seven frames; upside down, which only a search of turned pictures sees, within a second."""
-    frame = walk[20][1] if turn is None else cv2.rotate(walk[20][1], turn)
-    estimator = VideoPoseEstimator(network="blazepose")
-    assert all(len(estimator(np.full_like(frame, 127), n / fps)[0]) == 0 for n in range(5))
-    assert any(len(estimator(frame, n / fps)[0]) for n in range(5, 12))
 
 
 def test_who_is_half_behind_another_is_followed_too():

@@ -1,21 +1,24 @@
 """What is left where a run ends early, and how --resume goes on from it. interrupt.py does much more of it."""
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
+import zlib
 
 import interrupt
 import pytest
 from test_clips import make_clip, packets, read, times_of
 
 import get_hpe_video
-from pose import cli
+from pose import cli, estimate
 from pose.clip import ClipJob
 from pose.media.reader import ClipReader
+from pose.media.results import settings_tag
 from pose.media.writer import CODECS
+from pose.networks.engines import OpenCV
 from pose.signals import Signals
+from pose.topdown import PRESETS, TopDown
 from pose.window import Windows
 
 FRAMES = 20
@@ -45,8 +48,13 @@ def clip(tmp_path):
     return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
 
 
+@pytest.fixture(scope="module")
+def networks():
+    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"])
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, networks):
     """The command with these options, with two Ctrl-C while the frame `at` of a clip called NAME is drawn: its code."""
     before, render = {number: signal.getsignal(number) for number in Signals.numbers}, ClipJob.render
 
@@ -58,6 +66,7 @@ def run(tmp_path, monkeypatch):
             return render(self, frame)
 
         monkeypatch.setattr(ClipJob, "render", interrupted)
+        monkeypatch.setattr(estimate, "TopDown", lambda *_: networks)  # loaded once for all runs
         monkeypatch.setattr(cli, "signals", Signals())
         fixed = ["--network", "blazepose", "--write_json", "--no_display", "--output_dir", str(tmp_path)]
         try:
@@ -147,15 +156,27 @@ def test_of_several_clips_those_that_are_complete_are_skipped(tmp_path, run):
     assert run_and_see_what_is_new("--resume") == (0, [False, False, False])
 
 
+def test_the_tag_of_a_clip_is_that_of_the_options_in_use():
+    tag = settings_tag({"mode": "MPI", "frame_first": 3})
+    assert settings_tag({"frame_first": 3, "mode": "MPI", "new": False, "newer": None}) == tag
+    assert settings_tag({"frame_first": 4, "mode": "MPI"}) != tag
+
+
 def change_clip(tmp_path):
     make_clip(tmp_path / "ü clip.mp4", frames=FRAMES + 1, codec="libx264", sound="aac")
 
 
-class Evil:
-    """Loaded, it calls a function, which says so."""
+def evil_checkpoint(folder):
+    """Of a class that no checkpoint holds, with a checksum that is right."""
+    text = b'{"Video":[["name","http://127.0.0.1:9/"]]}'
+    (folder / "VideoCOCO" / LEFT[1]).write_bytes(b"%08x\n%s" % (zlib.crc32(text), text))
 
-    def __reduce__(self):
-        return cli.report_error, ("evil",)
+
+def flip_a_bit(folder):
+    path = folder / "VideoCOCO" / LEFT[1]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +185,8 @@ class Evil:
         (lambda _: None, ["--background", "black", "--frame_info"], "is of another background and another frame_info"),
         (change_clip, [], "is of another source"),
         (lambda folder: (folder / "VideoCOCO" / LEFT[1]).write_bytes(b"\x80\x04half"), [], "cannot be read"),
-        (lambda folder: (folder / "VideoCOCO" / LEFT[1]).write_bytes(pickle.dumps(Evil())), [], "cannot be read"),
+        (evil_checkpoint, [], "cannot be read"),
+        (flip_a_bit, [], "cannot be read"),
         (lambda folder: next((folder / "VideoCOCO" / LEFT[0]).iterdir()).unlink(), [], "is no longer what"),
         (lambda folder: (folder / "VideoCOCO" / LEFT[2]).unlink(), [], "is no longer what"),
     ],

@@ -1,5 +1,6 @@
 import os
 import struct
+import sys
 
 import cv2
 import numpy as np
@@ -45,11 +46,13 @@ def test_grey(tmp_path):
 def test_see_through_lies_on_white(tmp_path, scene, dtype):
     top = np.iinfo(dtype).max
     alpha = np.full(scene.shape[:2], top, dtype)
-    alpha[20:] = 0
+    alpha[:16, :16] = np.arange(16) * (top // 16)  # white on white
+    alpha[20:], alpha[30:] = top // 2, 0
     layers = np.dstack([scene.astype(dtype) * (top // 255), alpha])
     read = read_picture(write(tmp_path / "a.png", layers))
     assert np.array_equal(read[:20], scene[:20])
-    assert (read[20:] == 255).all()
+    assert np.abs(read[20:30] - (scene[20:30] / 2 + 255 / 2)).max() <= 1
+    assert (read[30:] == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -80,13 +83,16 @@ def test_what_is_no_picture(tmp_path, content, says):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff"])
-def test_a_cut_off_picture_makes_no_noise(tmp_path, capfd, suffix):
+def test_a_cut_off_picture_makes_no_noise(tmp_path, capfd, monkeypatch, suffix):
     rng = np.random.default_rng(0)
     path = write(tmp_path / f"a{suffix}", rng.integers(0, 256, (64, 64, 3), np.uint8))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(PoseError, match="damaged"):
         read_picture(path)
     assert capfd.readouterr().err == ""
+    monkeypatch.setattr(sys, "stderr", None)  # closed: there is nothing to silence
+    with pytest.raises(PoseError, match="damaged"):
+        read_picture(path)
 
 
 def test_what_cannot_be_opened(tmp_path):

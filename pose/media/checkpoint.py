@@ -6,10 +6,14 @@ who was seen, the plot so far, and the settings that must be the same to go on.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import glob
+import importlib
 import itertools
-import pickle
+import json
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +22,16 @@ import av
 import numpy as np
 
 from .. import PoseError
+from ..skeletons import SKELETONS, Skeleton
 from .report import Summary
 from .results import add_to_stem, atomic_write, remove, settings_tag
 from .sources import ANY_TEXT
 from .storage import Name, open_file
 
-NUMPY_NAMES = ("ndarray", "dtype", "scalar", "_reconstruct", "_frombuffer")  # what its arrays and numbers are made with
+CLASSES = {  # of this package, which a checkpoint may hold, and their modules
+    **{"Crop": "crop", "PersonEstimate": "blazepose", "TrackedPerson": "crop_tracking", "Track": "track"},
+    **{"Tracker": "track", "PosedFrame": "track", "Plot": "plot", "Summary": "media.report"},
+}
 
 
 class Partial(NamedTuple):
@@ -79,7 +87,7 @@ class Checkpoint:
             if self.last and partial.clip.exists():
                 self.estimator, self.clip_bytes = estimator.state, partial.clip.stat().st_size
                 with atomic_write(partial.checkpoint) as part:
-                    part.write_bytes(pickle.dumps(vars(self)))
+                    part.write_bytes(to_bytes(vars(self) | {"settings": reprs(self.settings)}))
             raise
 
 
@@ -100,32 +108,85 @@ def find_checkpoint(clip: Path, json: Path, settings: dict[str, Any]) -> tuple[C
 def load_checkpoint(partial: Partial, settings: dict[str, Any]) -> Checkpoint:
     checkpoint = Checkpoint({})
     try:
-        with partial.checkpoint.open("rb") as file:
-            vars(checkpoint).update(Unpickler(file).load())
-    except Exception as error:  # whatever a damaged file makes pickle raise
+        vars(checkpoint).update(from_bytes(partial.checkpoint.read_bytes()))
+    except Exception as error:  # whatever a damaged file leads to
         raise PoseError(f"{partial.checkpoint} cannot be read", "resume") from error
-    others = [name for name in settings if checkpoint.settings.get(name) != settings[name]]
+    before, now = checkpoint.settings, reprs(settings)
+    others = [name for name in now if before.get(name) != now[name]]
     if others:
         raise PoseError(f"{partial.checkpoint} is of another {' and another '.join(others)}", "resume")
     jsons = len(list(partial.json.glob("*"))) if settings.get("write_json") else checkpoint.summary.frames
     clip_bytes = partial.clip.stat().st_size if partial.clip.exists() else 0
     if (clip_bytes, jsons) != (checkpoint.clip_bytes, checkpoint.summary.frames):
         raise PoseError(f"{partial.clip} or its JSON is no longer what {partial.checkpoint.name} says", "resume")
+    checkpoint.settings = settings
     checkpoint.summary.resumed_from = checkpoint.summary.frames
     return checkpoint
 
 
-class Unpickler(pickle.Unpickler):
-    """Makes nothing but arrays and this package's objects: a file from elsewhere must not run code."""
+def reprs(settings: dict[str, Any]) -> dict[str, str]:
+    return {name: repr(value) for name, value in settings.items()}
 
-    def find_class(self, module: str, name: str) -> Any:
-        package = module.partition(".")[0]
-        if (module, name) == ("collections", "Counter") or (package == "numpy" and name in NUMPY_NAMES):
-            return super().find_class(module, name)
-        found = super().find_class(module, name) if package == "pose" else None
-        if isinstance(found, type) and found.__module__.startswith("pose."):
-            return found
-        raise pickle.UnpicklingError(f"{module}.{name}")
+
+def to_bytes(value: Any) -> bytes:
+    """JSON, and before it a line with its checksum. Reading it makes data only, where pickle could run code."""
+    text = json.dumps(encode(value), separators=(",", ":")).encode()
+    return b"%08x\n%s" % (zlib.crc32(text), text)
+
+
+def from_bytes(data: bytes) -> Any:
+    checksum, text = data.split(b"\n", 1)
+    if int(checksum, 16) != zlib.crc32(text):
+        raise ValueError("The checksum differs")
+    return decode(json.loads(text))
+
+
+def encode(value: Any) -> Any:
+    """What JSON holds: itself; else an object of one key, which says what the value is."""
+    kind = type(value).__name__
+    if value is None or kind in ("bool", "int", "float", "str"):
+        return value
+    if kind == "list":
+        return [encode(item) for item in value]
+    if kind == "tuple":
+        return {kind: [encode(item) for item in value]}
+    if kind in ("dict", "Counter"):
+        return {kind: [[encode(key), encode(item)] for key, item in value.items()]}
+    if isinstance(value, (np.ndarray, np.generic)):
+        data = base64.b64encode(value.tobytes()).decode()
+        return {"array" if kind == "ndarray" else "number": [value.dtype.str, list(value.shape), data]}
+    if isinstance(value, Skeleton):
+        return {"Skeleton": value.name}
+    if kind in CLASSES:
+        fields = value._asdict() if isinstance(value, tuple) else vars(value)  # type: ignore[attr-defined]
+        return {kind: [[name, encode(item)] for name, item in fields.items()]}
+    raise TypeError(f"A checkpoint cannot hold {value!r}")
+
+
+def decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind in ("array", "number"):
+        dtype, shape, data = content
+        array = np.frombuffer(base64.b64decode(data), np.dtype(dtype)).reshape(shape).copy()
+        return array if kind == "array" else array[()]
+    if kind == "Skeleton":
+        return SKELETONS[content]
+    items = decode(content)
+    if kind == "tuple":
+        return tuple(items)
+    fields = dict(items)
+    if kind in ("dict", "Counter"):
+        return Counter(fields) if kind == "Counter" else fields
+    made_of = getattr(importlib.import_module(f"pose.{CLASSES[kind]}"), kind)
+    if issubclass(made_of, tuple):
+        return made_of(**fields)
+    made = made_of.__new__(made_of)  # its constructor is not run
+    vars(made).update(fields)
+    return made
 
 
 def is_complete(clip: Name, settings: dict[str, Any]) -> bool:

@@ -136,15 +136,17 @@ def remove(path: Path) -> None:
 
 
 def settings_tag(settings: dict[str, Any]) -> str:
-    """What a complete result carries as its comment, to be known by."""
-    return f"opencv-hpe {zlib.crc32(repr(sorted(settings.items())).encode(errors='replace')):08x}"
+    """What a complete result carries as its comment. What is off is left out, so that a new option changes none."""
+    on = sorted(item for item in settings.items() if item[1])
+    return f"opencv-hpe {zlib.crc32(repr(on).encode(errors='replace')):08x}"
 
 
 def save_picture(path: Path, picture: np.ndarray, comment: str = "") -> None:
     """comment: for a JPEG, to be found by has_comment()."""
     encoded, array = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not encoded:
-        raise PoseError(f"OpenCV cannot encode {path}; it may be too large a picture for {path.suffix}")
+        h, w = picture.shape[:2]
+        raise PoseError(f"A picture of {w}x{h} pixels is too large for {path}; make the photo smaller")
     data = array.tobytes()
     if comment:
         head = 4 + int.from_bytes(data[4:6], "big")  # after the two markers and the first one's segment, JFIF's

@@ -27,6 +27,8 @@ MAX_REORDER = 32  # packets by which a frame may stand later in the file than it
 # Text in a clip's file may be in any encoding; PyAV 19 takes it as it is by itself.
 ANY_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 SILENT_FOR = 10  # seconds after which an address that sends nothing counts as ended
+FILE_PROTOCOLS = {"protocol_whitelist": "file"}  # what a playlist, which is a file, may lead FFmpeg to
+LIVE_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,udp,rtp,rtsp,rtmp,rtmps,srt,crypto,httpproxy"}
 NUMBER = re.compile(r"%(0\d+)?d")  # in the name of numbered pictures
 
 Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds since the first if known, its picture
@@ -105,13 +107,14 @@ class Video:
         self.count = self.stream.frames or round(seconds * self.fps)
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
         self.max_gap = MAX_GAP if may_jump else float("inf")
-        self.start, self.broken, self.turned = 0.0, 0, False
+        self.start, self.broken, self.breaks_off, self.turned = 0.0, 0, False, False
         self.matrix: list[list[float]] | None = None  # how players turn the pictures
         self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
 
     def open(self) -> None:
         name = self.name.removeprefix("file:")
-        options = {"rtsp_transport": "tcp"} if name.startswith("rtsp") else {}
+        options = LIVE_PROTOCOLS if "://" in name else FILE_PROTOCOLS
+        options = options | ({"rtsp_transport": "tcp"} if name.startswith("rtsp") else {})
         try:
             self.container: Any = av.open(self.name, "r", None, options, timeout=SILENT_FOR, **ANY_TEXT)
         except av.FFmpegError as error:
@@ -130,7 +133,8 @@ class Video:
 
     @property
     def notes(self) -> list[str]:
-        return [f"has {self.broken} damaged frames or packets"] if self.broken else []
+        notes = [f"has {self.broken} damaged frames or packets"] if self.broken else []
+        return notes + (["stopped sending"] if self.breaks_off and not self.files else [])
 
     def frames(self, first: int) -> Iterator[Frame]:
         target = self.seek(first) if first and not is_live(self.name) else None
@@ -154,7 +158,7 @@ class Video:
             raise PoseError(f"{self.name} sends no frame, as its server may not let a player seek; download it first")
 
     def decode(self) -> Iterator[Any]:
-        with contextlib.suppress(av.FFmpegError):  # the file breaks off: ClipReader.notes says so
+        try:
             for packet in self.container.demux(self.stream):
                 try:
                     frames = packet.decode()
@@ -162,6 +166,8 @@ class Video:
                     self.broken += 1
                     continue
                 yield from frames
+        except av.FFmpegError:  # of a file ClipReader.notes says how far it came
+            self.breaks_off = True
 
     def seek(self, first: int) -> int | None:
         """Go to the last keyframe before a frame. The time stamp of that frame; None where the file has no such."""

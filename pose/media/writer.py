@@ -19,7 +19,7 @@ import numpy as np
 from .. import PoseError
 from .reader import QUEUE_LENGTH, ClipReader
 from .results import atomic_write
-from .sources import ANY_TEXT
+from .sources import ANY_TEXT, FILE_PROTOCOLS
 
 MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
 ENCODER_THREADS = 4  # more take memory at 4K and gain little
@@ -234,7 +234,7 @@ class Sound:
 
     def __init__(self, clip: Any, name: str, codec: Codec, start: float) -> None:
         self.clip, self.start = clip, start
-        self.container: Any = av.open(name, **ANY_TEXT)
+        self.container: Any = av.open(name, options=FILE_PROTOCOLS, **ANY_TEXT)
         self.stream = self.container.streams.audio[0]
         self.copies = self.stream.codec.canonical_name in codec.sounds
         if self.copies:

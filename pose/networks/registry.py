@@ -20,22 +20,36 @@ class WeightsFile:
     hash: str  # SHA-256, or SHA-1 where nobody else confirms a SHA-256
     prototxt: str | None = None  # below this package; None: an ONNX file, which needs none
 
+    @property
+    def hash_kind(self) -> str:
+        return "SHA-1" if len(self.hash) == 40 else "SHA-256"
+
+    def is_genuine(self, folder: Path) -> bool:
+        """Whether the file has the hash, which takes up to half a second for OpenPose's."""
+        digest = hashlib.new(self.hash_kind.replace("-", ""))
+        with open(folder / self.name, "rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest() == self.hash
+
     def check_genuine(self, folder: Path) -> None:
-        """PoseError where the file has another hash; for after a failure, as it takes up to half a second."""
-        path, kind = folder / self.name, "SHA-1" if len(self.hash) == 40 else "SHA-256"
+        """PoseError where the file has another hash or is none."""
+        path = folder / self.name
         remedy = f"fetch it again with ./getModels.sh {path.parent.name}"
         if self.prototxt is None:
             remedy = "put the project's own file back"
         if not path.is_file():
             raise PoseError(f"{path} is missing or not a file; {remedy}")
         try:
-            data = path.read_bytes()
+            is_genuine = self.is_genuine(folder)
+            with path.open("rb") as file:
+                start = file.read(32)
         except OSError as error:
             raise PoseError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
-        if hashlib.new(kind.replace("-", ""), data).hexdigest() != self.hash:
-            starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"} if data else {b"": "empty"}
-            kinds = [what for start, what in starts.items() if data.startswith(start)]
-            what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {kind} differs)"
+        if not is_genuine:
+            starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"} if start else {b"": "empty"}
+            kinds = [what for known, what in starts.items() if start.startswith(known)]
+            what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
             raise PoseError(f"{path} is {what}; {remedy}")
 
 
