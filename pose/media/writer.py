@@ -185,7 +185,8 @@ class ClipWriter:
                 self.give_up_sound(error)
 
     def start(self, w: int, h: int, with_sound: bool) -> None:
-        options = {"movflags": "+faststart"} if self.codec.suffix in (".mp4", ".mov") else {}
+        options = {"fflags": "+bitexact"}  # without the random number that Matroska has for each file
+        options |= {"movflags": "+faststart"} if self.codec.suffix in (".mp4", ".mov") else {}
         self.clip = av.open(f"file:{self.part}", "w", options=options)
         self.clip.metadata["comment"] = self.comment
         rate = min(self.fps, MAX_AV1_RATE) if self.codec.encoder == "libsvtav1" else self.fps
