@@ -12,8 +12,9 @@ are given. skeletons.py holds keypoints and limbs, poses.py the geometry of pose
 are, where they run, and how OpenPose's files are read. media/ reads photos and clips and writes results. draw.py and
 labels.py draw, motion.py follows the angles of joints and plot.py draws them, window.py shows pictures. cli.py is what
 both commands share, choices.py the names their options take, signals.py what Ctrl-C does, inputs.py finds the files
-they name, and clip.py is what get_hpe_video.py does with a clip. mobilenet/ and blazepose/ hold the networks in the
-box, where they come from and the recipes that made them.
+they name, photo.py and clip.py are what the commands do with each; jobs.py does many, one after the other, and
+cluster.py on many cores and machines. mobilenet/ and blazepose/ hold the networks in the box, where they come from and
+the recipes that made them.
 
 The data:
 

@@ -144,7 +144,12 @@ class Progress:
         if self.done > MANY and not self.quiet:
             print(self.line(), flush=True)
         if self.done > MANY and self.failed:
-            print(f"{len(self.failed)} of {self.done} {self.unit} failed:", *self.failed, sep="\n", file=sys.stderr)
+            print(
+                f"{len(self.failed)} of {self.done} {self.unit} failed:",
+                *map(cli.printable, self.failed),
+                sep="\n",
+                file=sys.stderr,
+            )
         return 1 if self.failed else 0
 
 

@@ -80,7 +80,8 @@ def motion_of(t: np.ndarray, poses: np.ndarray, skeleton: Skeleton) -> Motion:
     keypoints = [[skeleton.keypoints.index(name[0] + part) for part in JOINTS[name[1:]]] for name in ANGLES]
     scores = poses[:, keypoints, 2].min(axis=2)  # (T, 8)
     degrees = smoothed(t, joint_angles(poses, skeleton), scores)
-    return Motion(t, degrees, scores >= CERTAIN, poses.shape[2] == 6)
+    certain = smoothed(t, scores, np.ones_like(scores)) >= CERTAIN  # as the degrees are of several frames
+    return Motion(t, degrees, certain, poses.shape[2] == 6)
 
 
 def smoothed(t: np.ndarray, values: np.ndarray, scores: np.ndarray) -> np.ndarray:

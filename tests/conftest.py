@@ -5,6 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from pose.signals import signals
+
 GOLDEN = Path(__file__).parent / "golden"
 EDGE = 48  # of 255: a pixel on an edge may differ by more than this from one version of OpenCV to the next
 MAX_EDGES = 0.002  # of the pixels
@@ -12,6 +14,13 @@ MAX_EDGES = 0.002  # of the pixels
 
 def pytest_addoption(parser):
     parser.addoption("--golden", action="store_true", help="write the golden pictures anew; look at them")
+
+
+@pytest.fixture(autouse=True)
+def no_signal_is_left():
+    """One that a test has raised must not end the next test's work."""
+    yield
+    signals.received = None
 
 
 @pytest.fixture

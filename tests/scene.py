@@ -9,6 +9,7 @@ from synthetic_maps import paint
 from pose import topdown
 from pose.blazepose import PersonEstimate
 from pose.crop import crop_around
+from pose.networks.engines import OpenCV
 from pose.poses import pose_distance
 from pose.topdown import PRESETS, TopDown, rotate_people
 
@@ -52,7 +53,7 @@ class Scene:
             mock.patch.object(topdown, "HeatmapNetwork", network),
             mock.patch.object(topdown.LandmarkNetwork, "load", lambda engine: self.estimate),
         ):
-            made = TopDown(None, PRESETS[accuracy])
+            made = TopDown(OpenCV("cpu", "fp32"), PRESETS[accuracy])
             made.second_landmarks.result()
         return made
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+import get_hpe_video
 from pose import PoseError, PoseEstimator, cli
 from pose.signals import Signals
 
@@ -89,12 +90,18 @@ def test_how_options_may_be_written(parser, words, name, value):
         ("--number_people_max 1.5", "-1 or a whole number from 1"),
         ("--stages 7", "6"),
         ("--background green", "white"),
+        ("--frame_step 0", "whole number from 1"),
+        ("--frame_first 9 --frame_last 3", "frame_last"),
+        ("--frame_rotate 45", "270"),
+        ("--codec divx", "h264"),
+        ("--network_step 0", "--network_step"),
+        ("--no_track --network_step 2", "--no_track"),
         ("--treshold 0.1", "--treshold"),
     ],
 )
-def test_a_mistyped_option_is_one_line_and_2(parser, options, says, capsys):
+def test_a_mistyped_option_is_one_line_and_2(options, says, capsys):
     with pytest.raises(SystemExit) as stop:
-        parser.parse(options.split())
+        get_hpe_video.parse(options.split())
     out, err = capsys.readouterr()
     assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
     assert says in err and "--help" in err

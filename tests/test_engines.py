@@ -24,7 +24,7 @@ from pose.networks.engines import (
     load_network,
     make_engine,
 )
-from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE
+from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, WeightsFile
 
 PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
 OPTIONAL = {"openvino": OpenVINO, "onnxruntime": OnnxRuntime}
@@ -226,6 +226,15 @@ def test_nothing_is_imported_that_is_not_used(engine, unused):
         "import sys, pose.cli; pose.cli.prepare_process(); "
         f"pose.PoseEstimator(network='blazepose', engine='{engine}'); "
         f"assert not {set(unused.split())} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
+
+
+def test_a_photo_imports_nothing_for_clips(tmp_path):
+    """PyAV takes as long to import as numpy."""
+    program = (
+        f"import sys, get_hpe_image; get_hpe_image.main(['--output_dir', {str(tmp_path)!r}, '--no_display']); "
+        "assert not {'av', 'tqdm', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
 
@@ -470,5 +479,6 @@ def test_openposes_weights_come_within_the_model_where_an_engine_cannot_open_the
                 raise RuntimeError("no such file")
 
     monkeypatch.setattr(engines, "onnx_model", lambda *files: bytes(7 if len(files) == 3 else 5))
+    monkeypatch.setattr(WeightsFile, "check_genuine", lambda *_: None)
     load_network(StandIn(), OPENPOSE["MPI"].weights, Path())
     assert calls == sizes

@@ -14,6 +14,7 @@ import get_hpe_video
 from pose import cli, estimate
 from pose.clip import ClipJob
 from pose.media.reader import ClipReader
+from pose.media.results import settings_tag
 from pose.media.writer import CODECS
 from pose.networks.engines import OpenCV
 from pose.signals import Signals
@@ -153,6 +154,12 @@ def test_of_several_clips_those_that_are_complete_are_skipped(tmp_path, run):
     assert run_and_see_what_is_new(at=1, name="b.mp4") == (130, [True, False, False])
     assert run_and_see_what_is_new("--resume") == (0, [False, True, True])
     assert run_and_see_what_is_new("--resume") == (0, [False, False, False])
+
+
+def test_the_tag_of_a_clip_is_that_of_the_options_in_use():
+    tag = settings_tag({"mode": "MPI", "frame_first": 3})
+    assert settings_tag({"frame_first": 3, "mode": "MPI", "new": False, "newer": None}) == tag
+    assert settings_tag({"frame_first": 4, "mode": "MPI"}) != tag
 
 
 def change_clip(tmp_path):

@@ -126,6 +126,25 @@ def test_what_was_done_before_ctrl_c_can_be_read(tmp_path):
     assert not (tmp_path / "u.csv").exists()
 
 
+def test_each_ctrl_c_leaves_its_own_table(tmp_path):
+    for file in ("a.jpg", "b.jpg"):
+        with pytest.raises(KeyboardInterrupt), tables.table_writer([tmp_path / "t.csv"], COCO) as add:
+            add(file, 0, 0, TWO)
+            raise KeyboardInterrupt
+    for name, file in (("t-partial.csv", "a.jpg"), ("t-partial2.csv", "b.jpg")):
+        assert {row["file"] for row in rows_of(tmp_path / name)} == {file}
+
+
+def test_only_a_tables_own_errors_are_reported_as_its(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    with pytest.raises(BrokenPipeError), tables.table_writer([path], COCO) as add:
+        raise BrokenPipeError
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(tables, "table_row", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(PoseError, match=r"Cannot write .*t.csv: No space"), tables.table_writer([path], COCO) as add:
+        add("a.jpg", 0, 0, TWO)
+
+
 def test_the_labels_themselves_have_an_ap_of_1(tmp_path):
     pytest.importorskip("pycocotools")
     cases = list(ground_truth.cases())[:20]

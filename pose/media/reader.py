@@ -18,7 +18,6 @@ from .sources import USUAL_FPS, Camera, Frame, Pictures, Video, is_live, is_numb
 
 QUEUE_LENGTH = 2  # frames that may wait before or behind the network
 INFERENCES_PER_SECOND = 15  # in a clip; poses in between are interpolated
-FINGERPRINT_BYTES = 4096  # of a file's start and of its end
 MAX_STEP = 4  # frames from one inference to the next, at most
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 

@@ -7,12 +7,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .reader import ClipReader
 from .results import count_people
+
+if TYPE_CHECKING:
+    from .reader import ClipReader
 
 MAX_LISTED = 6  # people whose seconds are listed
 

@@ -136,8 +136,9 @@ def remove(path: Path) -> None:
 
 
 def settings_tag(settings: dict[str, Any]) -> str:
-    """What a complete result carries as its comment, to be known by."""
-    return f"opencv-hpe {zlib.crc32(repr(sorted(settings.items())).encode(errors='replace')):08x}"
+    """What a complete result carries as its comment. What is off is left out, so that a new option changes none."""
+    on = sorted(item for item in settings.items() if item[1])
+    return f"opencv-hpe {zlib.crc32(repr(on).encode(errors='replace')):08x}"
 
 
 def save_picture(path: Path, picture: np.ndarray, comment: str = "") -> None:
