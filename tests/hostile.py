@@ -45,7 +45,7 @@ REMEDY = re.compile(
 
 def execute(case: Case, folder: Path) -> tuple[int | None, str, str]:
     """Run it: exit code (None: it hung), standard output and errors."""
-    command = ["bash", "-c", f'{case.shell}\nexec "$@"', "bash", *map(str, words_of(case))]
+    command = [shutil.which("bash"), "-c", f'{case.shell}\nexec "$@"', "bash", *map(str, words_of(case))]
     env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     env |= {
         "TMPDIR": str(folder.parent / "tmp"),
