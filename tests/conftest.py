@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from pose.networks import engines
 from pose.signals import signals
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -14,6 +15,14 @@ MAX_EDGES = 0.002  # of the pixels
 
 def pytest_addoption(parser):
     parser.addoption("--golden", action="store_true", help="write the golden pictures anew; look at them")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def opencv_computes():
+    """As in a plain install, whatever else is here; test_engines.py is of the other engines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(engines.ORDER, "cpu", ("opencv", "openvino"))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ from pose.networks.engines import (
 from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, WeightsFile
 
 PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
+ORDER = dict(engines.ORDER)
 OPTIONAL = {"openvino": OpenVINO, "onnxruntime": OnnxRuntime}
 MISSING = "is not installed (pip install it)"
 
@@ -139,6 +140,7 @@ def stand_ins(monkeypatch, **problems):
 
         return StandIn
 
+    monkeypatch.setattr(engines, "ORDER", ORDER)
     monkeypatch.setattr(engines, "BY_NAME", {key: make(key) for key in engines.BY_NAME})
 
 
