@@ -196,6 +196,7 @@ def test_a_broken_installation_is_a_sentence_and_the_next_engine(monkeypatch, tm
         (tmp_path / f"{module}.py").write_text("raise OSError('libtbb.so.12: no such file\\nin detail')")
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(engines, "ORDER", ORDER)
     broken = "is installed but cannot be imported (libtbb.so.12: no such file)"
     engine, told = choose_engine()
     assert isinstance(engine, OpenCV)
