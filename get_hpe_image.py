@@ -75,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if outcome.people:
                 write(outcome.name, 0, 0, people_from_json(outcome.people))
             titles = {f"{kind}, {outcome.name}, a key goes on": picture for kind, picture in outcome.pictures.items()}
-            windows.show(titles, wait=True) if titles else None
+            if titles:
+                windows.show(titles, wait=True)
     return progress.finish()
 
 

@@ -1,4 +1,4 @@
-"""The names that options and arguments can take, the default first unless said otherwise.
+"""The names that options and arguments can take, the default first unless noted otherwise.
 
 Imports nothing, so that the command line shows them without loading the library.
 """

@@ -12,13 +12,13 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import PoseError, __version__
 from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
-from .media.storage import is_remote
+from .media.storage import fingerprint, is_remote
 from .signals import signals
 
 if TYPE_CHECKING:
@@ -338,10 +338,11 @@ def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name != "model_folder" or value}
 
 
-def settings(args: argparse.Namespace, **others: object) -> dict[str, Any]:
-    """What a file's results depend on, to know whether they are there: options, others, and the version."""
+def settings(args: argparse.Namespace, description: str, files: Iterable[Path | str]) -> dict[str, Any]:
+    """What results depend on, to know whether they are there: options, network, the files they are made of, version."""
     options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING}
-    return options | others | {"version": __version__}
+    network = description.partition("\n")[0]  # a hint may follow
+    return options | {"network": network, "source": fingerprint(files), "version": __version__}
 
 
 def describe_run(mode: str, estimator: PoseEstimator | VideoPoseEstimator) -> str:

@@ -51,8 +51,7 @@ class Clips:
     def __call__(self, name: str, stem: str) -> Outcome:
         args, names = self.args, result_names(self.args, stem)
         files = source_files(name)
-        made_of = {"network": self.estimator.description.partition("\n")[0], "source": storage.fingerprint(files)}
-        settings = cli.settings(args, table=bool(args.write_table), **made_of)
+        settings = cli.settings(args, self.estimator.description, files) | {"table": bool(args.write_table)}
         may_skip = (args.resume or args.skip_existing) and files and not args.write_table  # which takes all frames
         if may_skip and is_done(args.output_dir, names, settings):
             return Outcome(name, f"{name} is complete, skipped.", skipped=True)
@@ -98,7 +97,7 @@ class ClipJob:
     def __init__(self, clips: Clips, name: str, stem: str, folder: Path, settings: dict[str, Any]) -> None:
         self.name, self.clock = name, Stopwatch()
         self.args, self.estimator, self.windows = args, estimator, _ = clips.args, clips.estimator, clips.windows
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.paths = {kind: folder / path for kind, path in result_names(args, stem).items()}
         self.json = folder / f"Video{args.mode}" / f"{stem}_json"
         self.source = ClipReader(name, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
@@ -137,7 +136,7 @@ class ClipJob:
     def say(self, sentence: str) -> None:
         """At once where somebody watches, else with the report."""
         if self.windows is None:
-            self.said.append(sentence)
+            self.messages.append(sentence)
         elif not self.args.quiet:
             print(cli.printable(sentence), flush=True)
 
@@ -200,9 +199,9 @@ class ClipJob:
             yield write, writer.notes
 
     def report(self) -> str:
-        """What a person is told of the clip."""
+        """What the screen shows of the clip."""
         made = cli.show_results(self.args, [path for path in self.paths.values() if path.exists()])
-        lines = [*self.said, self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made)]
+        lines = [*self.messages, self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made)]
         if self.args.verbose:
             lines.append(self.clock.report())
         if self.checkpoint.plot and self.checkpoint.plot.note:

@@ -33,9 +33,8 @@ class Photos:
     def __call__(self, name: str, stem: str) -> Outcome:
         """The photo's results, of which the first and the last carry what they were made of: all are from one run."""
         args, names = self.args, self.outputs(stem)
-        network = self.estimator.description.partition("\n")[0]  # a hint may follow
-        settings = cli.settings(args, network=network, source=storage.fingerprint([name]))
-        tag, results = settings_tag(settings), [storage.join(args.output_dir, result) for result in names.values()]
+        tag = settings_tag(cli.settings(args, self.estimator.description, [name]))
+        results = [storage.join(args.output_dir, result) for result in names.values()]
         if (
             args.skip_existing
             and all(map(storage.exists, results))
@@ -48,7 +47,8 @@ class Photos:
             picture = read_picture(Path(source))
             with clock("inference"):
                 people = self.estimator.estimate_3d(picture)
-            pictures, json = self.draw(picture, people), people_to_json(people)
+            pictures = self.draw(picture, people)
+            json = people_to_json(people) if args.write_json or args.write_table or args.write_coco_json else ""
             for kind, result in names.items():
                 if kind == "JSON":
                     save_text(folder / result, json)

@@ -1,4 +1,4 @@
-"""What a clip's work says: a progress bar on the way, and at the end who was seen and where the results are."""
+"""What the screen shows of a clip's work: a progress bar, and at the end who was seen and where the results are."""
 
 from __future__ import annotations
 

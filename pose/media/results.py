@@ -61,7 +61,7 @@ def atomic_write(path: Path, partial: Path | None = None) -> Iterator[Path]:
     """
     part = hidden(path, os.getpid())
     try:
-        with translated(path):
+        with write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 yield part
@@ -76,7 +76,7 @@ def atomic_write(path: Path, partial: Path | None = None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
+def write_errors(path: Path) -> Iterator[None]:
     """PoseError where what is written in the block cannot be."""
     try:
         yield

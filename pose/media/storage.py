@@ -27,7 +27,7 @@ def join(folder: Name, name: str) -> Any:
 
 
 @contextlib.contextmanager
-def translated(what: str, name: str) -> Iterator[None]:
+def store_errors(what: str, name: str) -> Iterator[None]:
     """PoseError where fsspec or the library of a store fails, whatever it raises."""
     try:
         yield
@@ -38,7 +38,7 @@ def translated(what: str, name: str) -> Iterator[None]:
 
 def file_system(name: str) -> tuple[Any, str]:
     """fsspec's file system for a name, and the path in it."""
-    with translated("open", name):
+    with store_errors("open", name):
         try:
             import fsspec
         except ImportError as error:
@@ -50,7 +50,7 @@ def exists(name: Name) -> bool:
     if not is_remote(name):
         return os.path.exists(name)
     fs, path = file_system(str(name))
-    with translated("open", str(name)):
+    with store_errors("open", str(name)):
         return fs.exists(path)
 
 
@@ -90,7 +90,7 @@ def staged(name: str, folder: Name, last: str) -> Iterator[tuple[str, Path]]:
         if is_remote(name):
             source = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), name.rpartition("/")[2])
             fs, path = file_system(name)
-            with translated("read", name):
+            with store_errors("read", name):
                 fs.get_file(path, source)
         if is_remote(folder):
             results = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -107,7 +107,7 @@ def store(results: Path, folder: str, last: str) -> None:
     files = [path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()]
     fs, root = file_system(folder)
     for name in sorted(files, key=lambda name: (name == last, name)):
-        with translated("write", join(folder, name)):
+        with store_errors("write", join(folder, name)):
             target = f"{root.rstrip('/')}/{name}"
             fs.makedirs(target.rpartition("/")[0], exist_ok=True)
             fs.put_file(str(results / name), target)
@@ -117,7 +117,7 @@ def remove_remote(folder: Name) -> None:
     """Remove a folder elsewhere, whose files a new one's would lie among."""
     if is_remote(folder) and exists(folder):
         fs, path = file_system(str(folder))
-        with translated("remove", str(folder)):
+        with store_errors("remove", str(folder)):
             fs.rm(path, recursive=True)
 
 
@@ -125,7 +125,7 @@ def find(name: str, recursive: bool) -> Iterator[tuple[str, str]]:
     """The files below a folder, or that match a pattern, elsewhere: each with its path below the folder."""
     fs, root = file_system(name)
     scheme = name.partition("://")[0]
-    with translated("read", name):
+    with store_errors("read", name):
         if "*" in root:
             for path in fs.glob(root):
                 yield f"{scheme}://{path.lstrip('/')}", path.rpartition("/")[2]

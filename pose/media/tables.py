@@ -18,7 +18,7 @@ import numpy as np
 from .. import PoseError
 from ..poses import ANGLES, joint_angles
 from ..skeletons import Skeleton
-from .results import add_to_stem, atomic_write, flat, rounded, translated
+from .results import add_to_stem, atomic_write, flat, rounded, write_errors
 
 ROW_GROUP = 10_000  # rows of a Parquet file that are kept in memory
 COCO_KEYPOINTS = (
@@ -47,7 +47,7 @@ def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable
             def write(file: str, frame: int, t: float, people: np.ndarray, ids: list[int] | None = None) -> None:
                 file = os.fsencode(file).decode("utf-8", "replace")  # names need not be UTF-8
                 for path, add_person in writers.items():
-                    with translated(path):
+                    with write_errors(path):
                         for number, pose in enumerate(people):
                             add_person(file, frame, t, ids[number] if ids else -1, pose)
 
