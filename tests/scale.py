@@ -1,7 +1,7 @@
-"""Many files, measured: workers against one process and against two commands, memory, clips, a scheduler, kills.
+"""Many files, measured: workers against one process and against two commands, a long run, clips, a scheduler, kills.
 
-    python tests/scale.py [--only photos/memory/clips/scheduler/overhead/kills] [--photos N] [--clips N] [--kills N]
-                          [--runs N]
+    python tests/scale.py [--only photos/soak/clips/scheduler/overhead/kills] [--photos N] [--hours N] [--clips N]
+                          [--kills N] [--runs N]
 
 What stands in one table is run in turn, round after round; a cell has the median, in brackets the median of the ratios
 to the first row within a round. Rates are the commands' own, which leave starting out.
@@ -19,16 +19,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
-import numpy as np
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
-SIDE, TINY = 256, 64  # pixels of the photos
-QUICK = ["--net_resolution", "64x64"]  # for tiny ones: what is left is what each photo costs but for its inference
+SIDE, TINY = 256, 96  # pixels of the photos
+QUICK = ["--net_resolution", "128x128"]  # for tiny ones: the person is still found, in 0.05 s
+LOOP_FPS = 10  # of the long clip
 OPTIONS = ["--network", "blazepose", "--no_display", "--write_json"]
 SCHEDULER = "tcp://127.0.0.1:18990"
 
@@ -62,10 +64,8 @@ def report(title, cells, runs):
 
 
 def make_photos(folder, count, side=SIDE):
-    """Copies of the example photo; of nobody where they are tiny."""
-    picture = (
-        cv2.imread(str(PROJECT / "Input" / "example_image1.png")) if side == SIDE else np.full((9, 9, 3), 90, np.uint8)
-    )
+    """Copies of the example photo."""
+    picture = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
     data = cv2.imencode(".jpg", cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))[1].tobytes()
     folder.mkdir()
     for number in range(count):
@@ -89,20 +89,63 @@ def report_photos(args, work):
     report(f"{args.photos} photos of {SIDE}x{SIDE}, photos a second", cells, args.runs)
 
 
-def report_memory(args, work):
-    """MiB that the command holds, as its results appear."""
+def report_soak(args, work):
+    """What one command holds in a long run over photos, and in one over a clip of hours with sound."""
     make_photos(work / "in", args.photos, TINY)
-    process, seen = start(IMAGE, work, work / "in", *QUICK, "--quiet", "--write_table", work / "t.csv"), {}
-    steps = [args.photos * share // 5 for share in range(1, 6)]
+    photos = start(IMAGE, work, work / "in", *QUICK, "--quiet", "--write_table", work / "t.csv")
+    watch(photos, "photos", args.photos, lambda: len(os.listdir(work / "out" / "ImageCOCO")) // 3)
+    make_long_clip(work / "long.mp4", args.hours)
+    clip = start(VIDEO, work, work / "long.mp4", "--quiet", "--network_step", 4)
+    frames = round(3600 * args.hours * LOOP_FPS)
+    made_in = work / "out" / "VideoCOCO"
+    watch(clip, "frames", frames, lambda: sum(len(os.listdir(path)) for path in made_in.iterdir() if path.is_dir()))
+    with av.open(str(made_in / "long_skeleton_COCO.mp4")) as made:
+        print(f"The clip made: {[(s.type, s.frames, float(s.duration * s.time_base)) for s in made.streams]}")
+
+
+def watch(process, unit, total, count):
+    """Memory, handles and threads of a process whenever a fifth of its work is done."""
+    rows, folder = [], Path("/proc", str(process.pid))
     while process.poll() is None:
-        done = len(os.listdir(work / "out" / "ImageCOCO")) // 3 if (work / "out" / "ImageCOCO").exists() else 0
-        held = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
-        for step in steps:
-            if done >= step - 5 and held:
-                seen.setdefault(step, int(held[1]) // 1024)
         time.sleep(1)
-    print(f"\n| photos done | {' | '.join(map(str, seen))} |\n|---|{'---|' * len(seen)}")
-    print(f"| MiB held | {' | '.join(map(str, seen.values()))} |", flush=True)
+        try:
+            done = count()
+            held = re.search(r"VmRSS:\s+(\d+)", (folder / "status").read_text())
+            handles, threads = (len(os.listdir(folder / name)) for name in ("fd", "task"))
+        except OSError:  # nothing is done yet, or all
+            continue
+        if held and done >= total * (len(rows) + 1) / 5 * 0.99:
+            rows.append((done, int(held[1]) // 1024, handles, threads))
+    print(f"\n| {unit} done | MiB held | handles | threads |\n|---|---|---|---|")
+    for row in rows:
+        print(f"| {' | '.join(map(str, row))} |")
+    print(f"exit code {process.returncode}", flush=True)
+
+
+def make_long_clip(path, hours):
+    """The example clip, small and slow, with silence as its sound, over and over."""
+    with av.open(str(PROJECT / "Input" / "example_video1.mp4")) as example, av.open(str(path), "w") as clip:
+        pictures = [frame.reformat(320, 160, "yuv420p") for frame in example.decode(video=0)]
+        video = clip.add_stream("libx264", rate=LOOP_FPS, options={"bf": "0"})
+        video.width, video.height = 320, 160
+        sound = clip.add_stream("aac", rate=8000, layout="mono")
+        for picture in pictures:
+            picture.pts, picture.time_base = None, Fraction(1, LOOP_FPS)
+        once = [packet for picture in [*pictures, None] for packet in video.encode(picture)]
+        silence = av.AudioFrame(format="s16", layout="mono", samples=1024)
+        silence.planes[0].update(bytes(2048))
+        silence.sample_rate = 8000
+        frames, samples = round(3600 * hours * LOOP_FPS), 0
+        for number in range(frames):
+            packet = av.Packet(bytes(once[number % len(once)]))
+            packet.pts = packet.dts = number
+            packet.duration, packet.time_base, packet.stream = 1, Fraction(1, LOOP_FPS), video
+            packet.is_keyframe = once[number % len(once)].is_keyframe
+            clip.mux(packet)
+            while samples < number / LOOP_FPS * 8000:
+                silence.pts = samples
+                clip.mux(sound.encode(silence))
+                samples += 1024
 
 
 def report_clips(args, work):
@@ -207,6 +250,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=REPORTS)
     parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--hours", type=float, default=4)
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--runs", type=int, default=3)
