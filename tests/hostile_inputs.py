@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import itertools
 import os
 import random
@@ -214,54 +213,40 @@ def bombs(chance: Chance, folder: Path) -> Case:
     return photos(folder, [(".png", chance.choice([bomb(), long])), (chance.choice([".png", ".jpg"]), photo())])
 
 
-def as_pillow_saves(picture: Image.Image, form: str, **options: Any) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, form, **options)
-    return out.getvalue()
-
-
 def rare_kinds(chance: Chance, folder: Path) -> Case:
     """Pictures that are whole, of rare kinds: all are read, or said to be none."""
     picture, exif = Image.fromarray(person()[:, :, ::-1]), Image.Exif()
     exif[0x0112] = chance.randint(0, 9)
     half = picture.copy()
     half.putalpha(Image.linear_gradient("L").resize(picture.size))
-    sixteen, floats = person().astype(np.uint16) * 257, person().astype(np.float32) / 255
-    several: dict[str, Any] = {"save_all": True, "append_images": [half.convert("RGB")]}
-    by_pillow = [  # suffix, picture, format, options
-        (".jpg", picture.convert("CMYK"), "JPEG", {}),
-        (".jpg", picture, "JPEG", {"exif": exif, "progressive": True}),
-        (".jpg", picture.convert("L"), "JPEG", {"exif": chance.randbytes(30)}),
-        (".png", half, "PNG", {"exif": exif}),
-        (".png", half.convert("LA"), "PNG", {}),
-        (".png", picture.convert("P"), "PNG", {"transparency": 3}),
-        (".png", picture.convert("1"), "PNG", {}),
-        (".png", picture, "PNG", several),
-        (".webp", half, "WEBP", {"save_all": True, "append_images": [half], "lossless": True}),
-        (".tif", picture.convert("CMYK"), "TIFF", {}),
-        (".tif", picture, "TIFF", several),
-        (".tif", picture.convert("F"), "TIFF", {}),
+    several: dict[str, Any] = {"save_all": True, "append_images": [picture.convert("1").convert("RGB")]}
+    by_pillow = [(".jpg", picture, {"exif": exif, "progressive": True}), (".png", half, {"exif": exif})]
+    by_pillow += [(suffix, half if suffix == ".webp" else picture, several) for suffix in (".png", ".webp", ".tif")]
+    by_pillow += [(".png", picture.convert("P"), {"transparency": 3}), (".png", half.convert("LA"), {})]
+    by_pillow += [(".jpg", picture.convert("L"), {"exif": chance.randbytes(30)}), (".png", picture.convert("1"), {})]
+    by_pillow += [
+        (suffix, picture.convert(mode), {}) for suffix, mode in ((".jpg", "CMYK"), (".tif", "CMYK"), (".tif", "F"))
     ]
-    made = [(suffix, as_pillow_saves(*words, **options)) for suffix, *words, options in by_pillow]
-    with_alpha = [cv2.cvtColor(pixels, cv2.COLOR_BGR2BGRA) for pixels in (sixteen, floats * np.float32("nan"))]
-    pairs = [(".png", sixteen), (".png", with_alpha[0]), (".tiff", floats), (".tiff", with_alpha[1])]
-    made += [(suffix, in_form(suffix, pixels)) for suffix, pixels in pairs]
-    return photos(folder, chance.sample(made, BATCH))
+    for n, (suffix, one, options) in enumerate(by_pillow):
+        one.save(folder / f"r{n}{suffix}", **options)
+    sixteen, floats = person().astype(np.uint16) * 257, person().astype(np.float32) / 255
+    for n, pixels in enumerate([sixteen, floats, floats * np.float32("nan")]):
+        cv2.imwrite(str(folder / f"o{n}.tiff"), cv2.cvtColor(pixels, cv2.COLOR_BGR2BGRA) if n != 1 else pixels)
+    (folder / "o.png").write_bytes(in_form(".png", sixteen))
+    names = chance.sample(sorted(path.name for path in folder.iterdir()), BATCH)
+    return Case([SMALL, *names], inputs=BATCH)
+
+
+NO_PHOTOS = [
+    b"", b"\0", bytes(10_000), b"Dear diary", b"<!DOCTYPE html>", b"GIF89a", b"\xff\xd8", b"#?RADIANCE\n",
+    b"%PDF-1.7\n", b"P6 9 9 255\n", b"P6 60000 60000 255\n", b"v/1\x01" + bytes(99), b"RIFF\x24\0\0\0WEBPVP8 ",
+    b"PK\x03\x04" + bytes(99),
+]  # fmt: skip
 
 
 def no_photos(chance: Chance, folder: Path) -> Case:
     """Files whose suffix is wrong, or which are no pictures."""
-    contents = [photo(suffix) for suffix in PHOTO_SUFFIXES]
-    contents += [b"", b"\0", bytes(10_000), b"Dear diary", b"<!DOCTYPE html>", b"GIF89a", b"\xff\xd8", b"#?RADIANCE\n"]
-    contents += [
-        clip(),
-        clip(*CLIPS[4]),
-        chance.randbytes(3000),
-        b"P6 9 9 255\n",
-        b"%PDF-1.7\n",
-        b"v/1\x01" + bytes(99),
-    ]
-    contents += [b"P6 60000 60000 255\n", b"RIFF\x24\0\0\0WEBPVP8 ", b"PK\x03\x04" + bytes(99)]
+    contents = [*map(photo, PHOTO_SUFFIXES), *NO_PHOTOS, clip(), clip(".gif", "gif"), chance.randbytes(3000)]
     return photos(folder, [(chance.choice(PHOTO_SUFFIXES), data) for data in chance.sample(contents, BATCH)])
 
 
@@ -283,7 +268,7 @@ def odd_sizes(chance: Chance, folder: Path) -> Case:
 
 def odd_times(chance: Chance, folder: Path) -> Case:
     """Times that jump ahead, back or by nothing, and rates from a frame a day to thousands a second."""
-    times = list(itertools.accumulate(chance.choices([0.001, 0.04, 1, 11, 3600, 86_400], k=5)))
+    times = list(itertools.accumulate(chance.choices([0.001, 0.04, 1, 11, 3600, 86_400], k=4), initial=0))
     suffix = chance.choice([".mkv", ".mp4", ".ts"])
     encode(folder / f"c{suffix}", frames(), "libx264", "aac", times, chance.choice([1, 25, 1000, 30_000]))
     return one_clip(folder, f"c{suffix}", None, *chance.choice([[], ["--codec", "gif"], ["--write_plot"]]))
@@ -486,18 +471,8 @@ def odd_environment(chance: Chance, folder: Path) -> Case:
 
 
 def odd_streams(chance: Chance, folder: Path) -> Case:
-    streams = [
-        ">&-",
-        "2>&-",
-        "<&-",
-        ">/dev/full",
-        "2>/dev/full",
-        ">&- 2>&- <&-",
-        "> >(true)",
-        "> >(head -c 1 >/dev/null)",
-    ]
-    streams += [">/dev/full 2>&1", "0>/dev/null"]
-    case = small_job(chance, folder, shell=f"exec {chance.choice(streams)}")
+    streams = ">&-|2>&-|<&-|>/dev/full|2>/dev/full|>&- 2>&- <&-|> >(true)|> >(head -c 1 >/dev/null)|0>/dev/null"
+    case = small_job(chance, folder, shell=f"exec {chance.choice(streams.split('|'))}")
     case.words += chance.choice([[], ["--quiet"], ["--help"], ["--version"], ["nowhere.png"], ["--nonsense"]])
     case.codes = (0, 1, 2, 120, 141)
     return case
@@ -546,60 +521,34 @@ def odd_python(chance: Chance, folder: Path) -> Case:
 
 
 # Values of each option, the right ones and, after a bar, wrong ones or such as nobody gives.
-SHARED_OPTIONS = """mode COCO mpi | BODY_25
-device cpu | gpu tpu
-engine auto opencv onnxruntime | openvino tensorrt
-precision auto fp32 | bf16 int8
-network auto blazepose | openpose
-net_resolution auto 64x64 -1x96 | 4096x16 16x4096 0x0 9x x -1x-1 1e3x9
-model_folder pose | . / a.png nowhere
-stages 6 | 1 0 x
-accuracy fast balanced best
-number_people_max -1 1 | 99999999999999999999 0 1.5
-threshold 0 1 0.5 | nan -0 1e-9 inf
-style modern openpose classic
-background photo black white
-line_width 1 50 | 33000 99999999999999999999 0
-output_dir Output | a.png Output/../Output/x /dev/null /proc/x
-max_pixels 1000000 | 1 0 99999999999999999999
-skip_existing
-no_face
-show_ids
-show_scores
-write_json
-quiet
-no_display
-recursive
-workers 1 | 0 x
-write_table t.csv | /nowhere/t.csv /dev/full.csv a.png Output/ImageCOCO/t.csv t"""
-PHOTO_OPTIONS = """write_coco_json t.json x/y/t.json | .json a.png/t.json
-heatmaps all fields Nose | x"""
-CLIP_OPTIONS = f"""frame_first 0 3 | 99 {1 << 70}
-frame_last -1 4 | 0 2 {1 << 63}
-frame_step 1 2 9 | {1 << 70}
-frame_rotate 0 90 180 270 | 45
-network_step auto 1 3 99 | 0
-codec h264 mp4v vp9 av1 mjpg gif | divx
-frame_info
-no_smooth
-no_track
-no_audio
-resume
-reconnect
-verbose
-write_plot"""
+SHARED_OPTIONS = """mode COCO mpi | BODY_25; device cpu | gpu tpu; engine auto opencv onnxruntime | openvino tensorrt
+precision auto fp32 | bf16 int8; network auto blazepose | openpose; model_folder . | / a.png nowhere; stages 6 | 1 0 x
+net_resolution auto 64x64 -1x96 | 4096x16 16x4096 0x0 9x x -1x-1 1e3x9; accuracy fast balanced best; recursive; quiet
+number_people_max -1 1 | 99999999999999999999 0 1.5; threshold 0 1 0.5 | nan -0 1e-9 inf; background photo black white
+style modern openpose classic; line_width 1 50 | 33000 99999999999999999999 0; skip_existing; no_face; show_ids
+output_dir Output | a.png Output/../Output/x /dev/null /proc/x; max_pixels 1000000 | 1 0 99999999999999999999
+workers 1 | 0 x; write_table t.csv | /nowhere/t.csv /dev/full.csv a.png Output/ImageCOCO/t.csv t; no_display
+write_json; show_scores"""
+PHOTO_OPTIONS = "write_coco_json t.json x/y/t.json | .json a.png/t.json; heatmaps all fields Nose | x"
+CLIP_OPTIONS = f"""frame_first 0 3 | 99 {1 << 70}; frame_last -1 4 | 0 2 {1 << 63}; frame_step 1 2 9 | {1 << 70}
+frame_rotate 0 90 180 270 | 45; network_step auto 1 3 99 | 0; codec h264 mp4v vp9 av1 mjpg gif | divx; frame_info
+no_smooth; no_track; no_audio; resume; reconnect; verbose; write_plot"""
+
+
+def options_of(*tables: str) -> list[str]:
+    return [option.strip() for table in tables for option in table.replace("\n", ";").split(";")]
 
 
 @functools.cache
 def groups(table: str) -> list[list[str]]:
-    """Lines of a table, six by six, so that each pair of lines is in one of the groups."""
-    lines, made = table.splitlines(), []
-    left = set(map(frozenset, itertools.combinations(lines, 2)))
+    """The options of a table, six by six, so that each pair of them is in one of the groups."""
+    all_options, made = options_of(SHARED_OPTIONS, table), []
+    left = set(map(frozenset, itertools.combinations(all_options, 2)))
     while left:
         group = sorted(min(left, key=sorted))
         while len(group) < 6:
-            others = sorted(set(lines).difference(group))
-            group.append(max(others, key=lambda line: sum({line, member} in left for member in group)))
+            others = sorted(set(all_options).difference(group))
+            group.append(max(others, key=lambda one: sum({one, member} in left for member in group)))
         left.difference_update(map(frozenset, itertools.combinations(group, 2)))
         made.append(group)
     return made
@@ -607,26 +556,25 @@ def groups(table: str) -> list[list[str]]:
 
 def options(chance: Chance, folder: Path) -> Case:
     """Six options at once, at most one of them wrong. After some runs each pair of options has been in one."""
-    script = (IMAGE, VIDEO)[chance.number % 2]
-    chosen = groups(f"{SHARED_OPTIONS}\n{PHOTO_OPTIONS if script == IMAGE else CLIP_OPTIONS}")
-    case = small_job(chance, folder)
-    case.script, case.words = script, ["a.png" if script == IMAGE else "a.mp4"]
-    group = chosen[chance.number // 2 % len(chosen)]
+    case = small_job(chance, folder, codes=(0, 1, 2))
+    case.script, *case.words, table = [(IMAGE, "a.png", PHOTO_OPTIONS), (VIDEO, "a.mp4", CLIP_OPTIONS)][
+        chance.number % 2
+    ]
+    group = groups(table)[chance.number // 2 % len(groups(table))]
     wrong = chance.choice([*group, *[""] * 6])
-    for line in group:
-        good, _, bad = line.partition("|")
+    for option in group:
+        good, _, bad = option.partition("|")
         name, *values = good.split()
-        values = bad.split() if bad and line == wrong else values
+        values = bad.split() if bad and option == wrong else values
         case.words += [f"--{name}={chance.choice(values)}" if values else f"--{name}"]
         case.output = case.words[-1].split("=")[1] if name == "output_dir" else case.output
-    case.codes = (0, 1, 2)
     return case
 
 
 def odd_words(chance: Chance, folder: Path) -> Case:
     """Options that nobody meant: halves, twice, without their value, letters at random."""
-    lines = f"{SHARED_OPTIONS}\n{PHOTO_OPTIONS}\n{CLIP_OPTIONS}".splitlines()
-    words = [*(f"--{line.split()[0]}" for line in lines), *"--help --version -h a.png -- - -1 -v".split()]
+    names = [option.split()[0] for option in options_of(SHARED_OPTIONS, PHOTO_OPTIONS, CLIP_OPTIONS)]
+    words = [*(f"--{name}" for name in names), *"--help --version -h a.png -- - -1 -v".split()]
     case = small_job(chance, folder, shell="exec < /dev/null", codes=(0, 1, 2))
     odd = ["".join(chance.choices(string.printable, k=9)), chance.choice(words)[:-2], "--image_file"]
     case.words = chance.sample(words, chance.randint(1, 3)) + odd[: chance.randint(0, 3)]
@@ -644,11 +592,8 @@ def put_no_network(chance: Chance, path: Path, data: bytes, *more: bytes) -> Non
     pointer = b"version https://git-lfs.github.com/spec/v1\n"
     contents = [bytes(bits), bytes(bits), data[: chance.randrange(len(data))], b"<html>", b"", pointer, *more]
     path.unlink(missing_ok=True)
-    things: list[Callable] = [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path.name)]
-    things += [
-        lambda path: path.symlink_to("/dev/zero"),
-        *[lambda path: path.write_bytes(chance.choice(contents))] * 12,
-    ]
+    things: list[Callable] = [lambda path: path.write_bytes(chance.choice(contents))] * 12
+    things += [Path.mkdir, os.mkfifo, *(lambda path, to=to: path.symlink_to(to) for to in (path.name, "/dev/zero"))]
     chance.choice(things)(path)
 
 
