@@ -44,6 +44,7 @@ REMEDIES = {  # by PoseError.argument
     "engine": "or leave --engine out",
     "frames": "check --video_file and --frame_first",
     "precision": "leave --precision out",
+    "heatmaps": "choose another --heatmaps",
     "image": "check --image_file",
     "list": "save it as a text with a path on each line",
     "max_pixels": "raise --max_pixels or make it smaller",

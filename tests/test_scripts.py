@@ -177,7 +177,8 @@ def test_what_the_network_saw(run, tmp_path):
     assert np.linalg.norm(np.median(warm, axis=0) - nose) < 15
     done = run(get_hpe_image, EXAMPLE, "--network", "blazepose", "--heatmaps", "Wrist")
     assert (done.code, done.err.count("\n")) == (1, 1)
-    assert done.err.startswith("Error: --heatmaps takes all, fields, Nose, Neck, RShoulder,")
+    assert done.err.startswith("Error: Heatmaps are of all, fields, Nose, Neck, RShoulder,")
+    assert done.err.endswith("LEar, not of Wrist; choose another --heatmaps.\n")
 
 
 def test_nobody_is_no_error(run, tmp_path):
