@@ -11,7 +11,6 @@ import pytest
 
 import get_hpe_video
 from pose import PoseError, PoseEstimator, cli
-from pose.signals import Signals
 
 
 @pytest.fixture
@@ -21,13 +20,7 @@ def parser():
     return parser
 
 
-@pytest.fixture(autouse=True)
-def signals():
-    """cli.run is a program's whole life: it leaves signals as that needs them."""
-    before = {number: signal.getsignal(number) for number in Signals.numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("restored_signals")
 
 
 def test_defaults(parser):
