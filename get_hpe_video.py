@@ -43,6 +43,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--no_track", "no identities, and so no smoothing")
     add("--codec", ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif", CODECS[0], CODECS)
     add("--no_audio", "leave the sound out")
+    add("--reconnect", "wait for a camera or address that stops sending, and go on with the same clip")
     add("--write_video_with_audio", argparse.SUPPRESS)  # now what happens without it
     add("--resume", "after Ctrl-C: go on where the same command stopped")
     plot_help = "also write a sheet of the clip's poses and, with matplotlib, the joints' angles over time"

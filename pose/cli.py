@@ -34,8 +34,8 @@ CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 CHANGE_NOTHING = [  # of the results
-    *"inputs named_inputs model_folder output_dir quiet verbose no_display resume write_video_with_audio".split(),
-    *"recursive skip_existing workers cluster write_table write_coco_json".split(),
+    *"inputs named_inputs model_folder output_dir quiet verbose no_display write_video_with_audio".split(),
+    *"resume reconnect recursive skip_existing workers cluster write_table write_coco_json".split(),
 ]
 REMEDIES = {  # by PoseError.argument
     "cluster": "check --cluster",

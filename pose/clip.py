@@ -100,7 +100,8 @@ class ClipJob:
         self.messages: list[str] = []
         self.paths = {kind: folder / path for kind, path in result_names(args, stem).items()}
         self.json = folder / f"Video{args.mode}" / f"{stem}_json"
-        self.source = ClipReader(name, args.frame_first, args.frame_last, args.frame_step, args.frame_rotate)
+        frames = args.frame_first, args.frame_last, args.frame_step
+        self.source = ClipReader(name, *frames, args.frame_rotate, self.say if args.reconnect else None)
         self.checkpoint = Checkpoint(
             settings, Plot(estimator.skeleton) if args.write_plot else None, bool(args.write_table)
         )

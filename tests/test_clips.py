@@ -1,3 +1,4 @@
+import contextlib
 import functools
 import http.server
 import itertools
@@ -8,6 +9,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +20,7 @@ import numpy as np
 import pytest
 
 from pose import PoseError
+from pose.media import reader
 from pose.media.reader import ClipReader
 from pose.media.sources import Video
 from pose.media.writer import CODECS, clip_writer
@@ -382,6 +385,84 @@ def test_an_address_that_falls_silent_is_noted(tmp_path, monkeypatch):
         thread.join()
     assert len(frames) > 50
     assert f"{address} stopped sending" in source.notes
+
+
+@contextlib.contextmanager
+def sender(path, times):
+    """The address of a server that sends a file so often and hangs up, a second after it did so the last time."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def send(server):
+            with server, server.accept()[0] as connection:
+                connection.sendall(path.read_bytes())
+
+        def send_again(first):
+            send(first)
+            for _ in range(times - 1):
+                time.sleep(1)
+                send(socket.create_server(("127.0.0.1", port)))
+
+        (thread := threading.Thread(target=send_again, args=[server], daemon=True)).start()
+        yield f"tcp://127.0.0.1:{port}"
+        thread.join()
+
+
+def test_an_address_that_comes_back_is_gone_on_with(tmp_path):
+    said = []
+    make_clip(tmp_path / "a.ts", codec="libx264")
+    with sender(tmp_path / "a.ts", 2) as address:
+        frames, source = read(address, last=19, when_lost=said.append)
+    assert [number for number, _, _ in frames] == list(range(20))
+    assert [picture for _, _, picture in frames] == [*range(10)] * 2
+    times = np.diff([t for _, t, _ in frames])
+    assert times[9] > 1
+    assert np.delete(times, 9) == pytest.approx(0.04)
+    assert said[0] == f"{address} stopped sending; waiting for it to come back."
+    assert re.fullmatch(f"{address} is back after [1-9] s.", said[1])
+    assert len(said) == 2
+    assert re.fullmatch(f"{address} was away for [1-9] s", source.notes[0])
+
+
+def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
+    """Of OpenCV's cameras that are opened, the second is not there, and each other one gives three frames."""
+    cameras = []
+
+    class Capture:
+        def __init__(self, _):
+            self.left = 3
+            cameras.append(self)
+
+        def isOpened(self):
+            return len(cameras) != 2
+
+        def get(self, prop):
+            return 25.0 if prop == cv2.CAP_PROP_FPS else 7000 - 40.0 * self.left
+
+        def grab(self):
+            self.left -= 1
+            return self.left >= 0
+
+        def retrieve(self):
+            return True, grey(self.left)
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    monkeypatch.setattr(reader, "RETRY", 0.2)
+    said = []
+    frames, _ = read("0", last=5, when_lost=said.append)
+    times = np.diff([t for _, t, _ in frames])
+    assert [picture for _, _, picture in frames] == [2, 1, 0] * 2
+    assert 0.4 < times[2] < 5
+    assert np.delete(times, 2) == pytest.approx(0.04)
+    assert said[0] == "0 stopped sending; waiting for it to come back."
+
+
+def test_a_file_that_a_server_sends_has_an_end(tmp_path, web):
+    make_clip(tmp_path / "a.ts", codec="libx264")
+    assert len(read(f"{web[0]}/a.ts", when_lost=pytest.fail)[0]) == 10
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

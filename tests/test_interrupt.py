@@ -8,10 +8,10 @@ import zlib
 
 import interrupt
 import pytest
-from test_clips import make_clip, packets, read, times_of
+from test_clips import make_clip, packets, read, sender, times_of
 
 import get_hpe_video
-from pose import cli, estimate
+from pose import PoseError, cli, estimate
 from pose.clip import ClipJob
 from pose.media.reader import ClipReader
 from pose.media.results import settings_tag
@@ -241,6 +241,23 @@ def test_a_live_source_ends_as_a_partial_clip_without_a_hint(tmp_path, clip, run
     assert run(clip, "--network_step", "1", at=3) == 130
     assert left(tmp_path) == [LEFT[0], LEFT[2]]
     assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsys):
+    def reopen(_):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise PoseError("It is not there")
+
+    monkeypatch.setattr("pose.media.sources.Video.reopen", reopen)
+    make_clip(tmp_path / "a.ts", codec="libx264")
+    with sender(tmp_path / "a.ts", 1) as address:
+        assert run(address, "--reconnect") == 130
+    (partial,) = (tmp_path / "VideoCOCO").glob("*.mp4")
+    assert partial.stem.endswith("-partial")
+    assert len(read(partial)[0]) == 9
+    said = capsys.readouterr()
+    assert said.out.endswith(f"{address} stopped sending; waiting for it to come back.\n")
+    assert said.err == "Stopped.\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")

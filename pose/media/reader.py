@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -19,6 +21,7 @@ from .sources import USUAL_FPS, Camera, Frame, Pictures, Video, is_live, is_numb
 QUEUE_LENGTH = 2  # frames that may wait before or behind the network
 INFERENCES_PER_SECOND = 15  # in a clip; poses in between are interpolated
 MAX_STEP = 4  # frames from one inference to the next, at most
+RETRY = 1.0  # seconds between two attempts to open a camera or address that has gone away
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
@@ -26,9 +29,18 @@ class ClipReader:
     """A clip's frames: iterate for (frame number, seconds since its first, frame (H, W, 3)).
 
     `name` is a path, a camera's number, an address or numbered pictures such as frame_%04d.png.
+    when_lost: a camera or address that stops sending is waited for; it is called with sentences that say so.
     """
 
-    def __init__(self, name: str, first: int = 0, last: int = -1, step: int = 1, rotate: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        first: int = 0,
+        last: int = -1,
+        step: int = 1,
+        rotate: int = 0,
+        when_lost: Callable[[str], None] | None = None,
+    ) -> None:
         self.name, self.first, self.last, self.step, self.rotate = name, first, last, step, rotate
         self.source: Any = Camera(name) if name.isdecimal() else Pictures(name) if is_numbered(name) else Video(name)
         self.fps_guessed = not 0 < self.source.fps <= 1000
@@ -37,7 +49,9 @@ class ClipReader:
         count = self.source.count  # a container's estimate; 0: not known
         self.end = count if last < 0 else min(count, last + 1)
         self.frames_read, self.ended = 0, False
-        self.t = 0.0  # of the frame read last
+        self.when_lost = when_lost if self.source.is_endless else None
+        self.number, self.t = -1, 0.0  # of the frame read last,
+        self.arrived, self.away = time.monotonic(), 0.0  # when that was; for how long the source was away
         self.error: Exception | None = None
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.stopping = threading.Event()
@@ -49,7 +63,7 @@ class ClipReader:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self.thread.join(timeout=5)
+        self.thread.join(timeout=2)
         if not self.thread.is_alive():  # else a camera or address hangs, and the process ends without it
             self.source.close()
 
@@ -83,6 +97,7 @@ class ClipReader:
     def notes(self) -> list[str]:
         """What was found wrong with the clip, as sentences without their full stops."""
         notes = [f"{self.name} {note}" for note in self.source.notes]
+        notes += [f"{self.name} was away for {self.away:.0f} s"] if self.away else []
         if self.ended and self.t * self.source_fps + 1 < 0.9 * self.end:
             counts = f"gave {self.frames_read} frames of the {len(self)} that its container reports"
             notes.append(f"{self.name} {counts}: it may be cut off or damaged")
@@ -94,18 +109,44 @@ class ClipReader:
 
     def read(self) -> None:
         try:
-            for number, t, picture in self.timed(self.source.frames(self.first)):
+            for number, t, picture in self.frames():
                 if self.stopping.is_set() or 0 <= self.last < number:
                     break
-                self.t = t
+                self.number, self.t, self.arrived = number, t, time.monotonic()
                 if number >= self.first and (number - self.first) % self.step == 0:
                     frame = picture()
                     self.put((number, t, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
+                if number == self.last:  # no need to wait for the next one
+                    break
         except av.FFmpegError as error:
             self.error = PoseError(f"A frame of {self.name} cannot be read ({error})", "video")
         except Exception as error:  # raised where the frames are asked for
             self.error = error
         self.put(None)
+
+    def frames(self) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:
+        """The frames at rising times, which leave out nothing where a source was away for some time."""
+        yield from self.timed(self.source.frames(self.first))
+        while self.when_lost:
+            self.when_lost(f"{self.name} stopped sending; waiting for it to come back.")
+            first, t, arrived = self.number + 1, self.t, self.arrived
+            frames = self.wait_for_source()
+            if self.stopping.is_set():
+                return
+            away = time.monotonic() - arrived
+            self.away += away
+            self.when_lost(f"{self.name} is back after {away:.0f} s.")
+            for number, since, picture in self.timed(frames):
+                yield first + number, t + away + since, picture
+
+    def wait_for_source(self) -> Iterator[Frame]:
+        """Its frames when it is back; none where the reader is stopped before."""
+        while not self.stopping.wait(RETRY):
+            with contextlib.suppress(PoseError, StopIteration):
+                self.source.reopen()
+                frames = self.source.frames(0)
+                return itertools.chain([next(frames)], frames)
+        return iter(())
 
     def timed(self, frames: Iterator[Frame]) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:
         """The frames at rising times; where the source has none, or its clock jumps, they follow the frame rate."""

@@ -37,16 +37,20 @@ Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds si
 class Camera:
     """A camera's frames, without end."""
 
-    count, max_gap, pixel_aspect, notes, files = 0, MAX_GAP, Fraction(1), (), ()
+    count, max_gap, pixel_aspect, notes, files, is_endless = 0, MAX_GAP, Fraction(1), (), (), True
 
     def __init__(self, number: str) -> None:
+        self.number = number
+        self.open()
+        self.fps = self.capture.get(cv2.CAP_PROP_FPS)
+
+    def open(self) -> None:
         try:
-            self.capture = cv2.VideoCapture(int(number))
+            self.capture = cv2.VideoCapture(int(self.number))
         except cv2.error:  # a number that no camera can have
             self.capture = cv2.VideoCapture()
         if not self.capture.isOpened():
-            raise PoseError(f"Camera {number} does not answer", "video")
-        self.fps = self.capture.get(cv2.CAP_PROP_FPS)
+            raise PoseError(f"Camera {self.number} does not answer", "video")
 
     def frames(self, first: int) -> Iterator[Frame]:
         number, start = 0, None
@@ -58,6 +62,10 @@ class Camera:
                 yield number, t - start, functools.partial(np.asarray, picture)
             number += 1
 
+    def reopen(self) -> None:
+        self.close()
+        self.open()
+
     def close(self) -> None:
         self.capture.release()
 
@@ -65,7 +73,7 @@ class Camera:
 class Pictures:
     """Numbered pictures, as many as are there; one that is missing is a longer time between two frames."""
 
-    max_gap, pixel_aspect, fps = float("inf"), Fraction(1), 0
+    max_gap, pixel_aspect, fps, is_endless = float("inf"), Fraction(1), 0, False
 
     def __init__(self, name: str) -> None:
         pattern = Path(name)
@@ -107,6 +115,8 @@ class Video:
         self.count = self.stream.frames or round(seconds * self.fps)
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
         self.max_gap = MAX_GAP if may_jump else float("inf")
+        is_file = self.container.size > 0 and self.container.format.name != "hls"  # also one that a server sends
+        self.is_endless = is_live(name) and not seconds and not is_file
         self.start, self.broken, self.breaks_off, self.turned = 0.0, 0, False, False
         self.matrix: list[list[float]] | None = None  # how players turn the pictures
         self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
@@ -195,6 +205,7 @@ class Video:
     def reopen(self) -> None:
         self.container.close()
         self.open()
+        self.breaks_off = False
 
     def picture(self, frame: Any) -> np.ndarray:
         """The frame (H, W, 3) as players show it: turned as its metadata say, what is see-through on white."""
