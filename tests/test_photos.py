@@ -1,6 +1,7 @@
 import os
 import struct
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -100,6 +101,17 @@ def test_what_cannot_be_opened(tmp_path):
         read_picture(tmp_path / "none.jpg")
     with pytest.raises(PoseError, match="Cannot read"):
         read_picture(tmp_path)
+
+
+def test_what_may_not_be_read_has_its_own_remedy(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    (tmp_path / "a.png").touch()
+    with pytest.raises(PoseError, match=r"a\.png: Permission denied") as caught:
+        read_picture(tmp_path / "a.png")
+    assert caught.value.argument == "permissions"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
