@@ -130,7 +130,4 @@ def test_results_have_distinct_names_that_fit():
     assert len(set(long)) == 3
     assert all(len(name.encode()) < 200 for name in long)
     assert distinct(["ü" * 127]) == long[:1]  # the same in every run
-
-
-def test_results_in_folders_have_distinct_names():
     assert distinct(["x/a", "y/a", "X/a", "x/" + "b" * 300])[:3] == ["x/a", "y/a", "X/a-2"]
