@@ -66,6 +66,22 @@ def test_openposes_style_is_what_image_generators_take():
     assert dots.tolist() == [list(colour) for colour in rainbow(18)]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "widths"),
+    [(2, 3, (1, 0.75)), (6, 7, (0.75, 0.5)), (8, 9, (1.2, 0.85)), (12, 13, (0.85, 0.55)), (1, 2, (0.8, 0.8))],
+)
+def test_limbs_taper_and_their_ends_are_round(start, end, widths):
+    """Upper and lower arms and legs and the shoulder, in limb widths of 80 pixels."""
+    person = np.zeros((18, 3), np.float32)
+    person[[start, end]] = (100, 100, 1), (500, 100, 1)
+    drawn = draw_skeleton(np.zeros((200, 600, 3), np.uint8), person[None], COCO, line_width=80)
+    inside = drawn.max(axis=2) > 100  # its edge is darker
+    assert inside[:, [200, 400]].sum(axis=0) == pytest.approx(80 * np.interp([0.25, 0.75], [0, 1], widths), abs=4)
+    assert inside.any(axis=0).nonzero()[0][[0, -1]] == pytest.approx(
+        np.add((100, 500), widths * np.array([-40, 40])), abs=2
+    )
+
+
 def test_right_is_warm_and_left_is_cool():
     picture = np.full((300, 300, 3), 128, np.uint8)
     person = pose_at(100, 40, 1.2)
