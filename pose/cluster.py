@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from . import PoseError
+from .cli import core_count
 from .jobs import Outcome, attempt
 from .media.storage import is_remote
 
@@ -55,7 +56,7 @@ class OnCluster:
         self.stack = contextlib.ExitStack()
         if self.is_local:
             dask.config.set(CONFIGURATION)
-            self.workers = core_count() if self.args.workers is None else self.args.workers
+            self.workers = self.args.workers
             self.address: Any = self.stack.enter_context(
                 LocalCluster(
                     n_workers=self.workers,
@@ -156,11 +157,6 @@ async def knock(address: str) -> None:
     from distributed.comm import connect
 
     (await connect(address, timeout=CONNECT_WITHIN, **Security().get_connection_args("client"))).abort()
-
-
-def core_count() -> int:
-    """Of the cores, how many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def absolute(name: Any) -> Any:

@@ -27,7 +27,7 @@ class Photos:
         self.estimator = PoseEstimator(**cli.estimator_options(args))
         maps_of = ["all", "fields", *self.estimator.heatmap_network.skeleton.keypoints]
         if args.heatmaps not in (None, *maps_of):
-            raise PoseError(f"--heatmaps takes {', '.join(maps_of)}, not {args.heatmaps}")
+            raise PoseError(f"Heatmaps are of {', '.join(maps_of)}, not of {args.heatmaps}", "heatmaps")
         self.description = cli.describe_run(args.mode, self.estimator)
 
     def __call__(self, name: str, stem: str) -> Outcome:

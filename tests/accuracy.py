@@ -1,17 +1,20 @@
 """How right the keypoints are, against those labelled by hand: tables for tests/README.md.
 
-    python tests/accuracy.py [--engine NAME] [--device NAME] [--precision NAME] [--choices] [--mediapipe PYTHON]
+    python tests/accuracy.py [--engine NAME] [--device NAME] [--precision NAME] [--choices] [--coco]
+                             [--mediapipe PYTHON]
 
 PCK@0.1 and @0.05: the share of seen keypoints found within a tenth and a twentieth of the person's size from where
 they belong. "missed": not found at all; "wrong": found further off than a tenth; "another's": of the keypoints given to
 a person those that lie on someone else's. The "unseen" pictures were labelled after the thresholds had been chosen.
 The keypoints are also compared with those that OpenCV computes on the CPU.
---choices: also what other settings would give, and take. --mediapipe: the same for MediaPipe Pose, by a Python that
-has it.
+--choices: also what other settings would give, and take. --coco: COCO's AP (object keypoint similarity), computed by
+pycocotools; the labels have no outlines, so a person's area is taken as 0.53 times that of the box of their labelled
+keypoints, which is strict. --mediapipe: the same for MediaPipe Pose, by a Python that has it.
 """
 
 import argparse
 import contextlib
+import json
 import statistics
 import subprocess
 import sys
@@ -33,10 +36,13 @@ from pose import blazepose, poses, topdown  # noqa: E402
 from pose.blazepose import LANDMARK_OF, coco_pose  # noqa: E402
 from pose.estimate import PoseEstimator, VideoPoseEstimator  # noqa: E402
 from pose.media.photos import read_picture  # noqa: E402
+from pose.media.tables import COCO_KEYPOINTS, table_writer  # noqa: E402
 from pose.poses import WORLD, joint_angles  # noqa: E402
 from pose.skeletons import COCO  # noqa: E402
 
 SEED = 0
+AREA_OF_BOX = 0.53
+COCO_ORDER = [COCO.keypoints.index(name) for name in COCO_KEYPOINTS]
 
 
 @dataclass
@@ -323,12 +329,66 @@ def report_labellers() -> None:
     )
 
 
+def coco_labels(cases: list[ground_truth.Case]) -> dict:
+    """COCO's annotations of the cases, whose image ids are 1, 2, 3 …"""
+    images, annotations = [], []
+    for image_id, case in enumerate(cases, 1):
+        h, w = case.picture.shape[:2]
+        images.append({"id": image_id, "width": w, "height": h})
+        annotations += [annotation(image_id, labels[COCO_ORDER]) for labels in case.people]
+        for x0, y0, x1, y1 in case.ignore:
+            nobody = annotation(image_id, np.zeros((len(COCO_ORDER), 3)), (x0, y0, x1 - x0, y1 - y0))
+            annotations.append(nobody | {"iscrowd": 1})
+    person = {"id": 1, "name": "person", "keypoints": COCO_KEYPOINTS}
+    annotations = [entry | {"id": number} for number, entry in enumerate(annotations, 1)]
+    return {"images": images, "annotations": annotations, "categories": [person]}
+
+
+def annotation(image_id: int, labels: np.ndarray, box: tuple | None = None) -> dict:
+    """Labels (17, 3) in COCO's order: x, y, and 2 seen, 1 hidden, 0 not labelled."""
+    xy = labels[labels[:, 2] > 0, :2]
+    x, y, w, h = box or (*xy.min(axis=0).tolist(), *np.ptp(xy, axis=0).tolist())
+    keypoints = {"num_keypoints": len(xy), "keypoints": labels.ravel().tolist()}
+    area = {"bbox": [x, y, w, h], "area": AREA_OF_BOX * w * h}
+    return {"image_id": image_id, "category_id": 1, "iscrowd": 0} | area | keypoints
+
+
+def coco_ap(cases: list[ground_truth.Case], find: Callable[[ground_truth.Case], np.ndarray]) -> np.ndarray:
+    """COCO's ten numbers for the people that `find` gives, through the file that --write_coco_json writes."""
+    from pycocotools.coco import COCO as Labels
+    from pycocotools.cocoeval import COCOeval
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+        labels, results = Path(folder, "labels.json"), Path(folder, "results.json")
+        labels.write_text(json.dumps(coco_labels(cases)))
+        with table_writer([results], COCO) as add:
+            for image_id, case in enumerate(cases, 1):
+                add(f"{image_id:012}.png", 0, 0, find(case))
+        truth = Labels(str(labels))
+        evaluation = COCOeval(truth, truth.loadRes(str(results)), "keypoints")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats
+
+
+def report_coco(cases: list[ground_truth.Case], find: PoseEstimator) -> None:
+    """Also on the pictures in which nobody is."""
+    nobody = sorted(ground_truth.DATA.glob("nobody_*"))
+    cases = cases + [ground_truth.Case(path.name, "nobody", read_picture(path), [], []) for path in nobody]
+    stats = coco_ap(cases, lambda case: find(case.picture))
+    names = "AP AP50 AP75 APM APL AR AR50 AR75 ARM ARL".split()
+    numbers = ", ".join(f"{name} {100 * value:.1f}" for name, value in zip(names, stats, strict=True))
+    print(f"\n{len(cases)} pictures, {sum(len(case.people) for case in cases)} people: {numbers}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--choices", action="store_true", help="also the table of other settings")
+    parser.add_argument("--coco", action="store_true", help="also COCO's AP, by pycocotools")
     parser.add_argument("--mediapipe", metavar="PYTHON", help="a Python that has mediapipe, to compare with")
     args = parser.parse_args()
     how = {"network": "blazepose", "engine": args.engine, "device": args.device, "precision": args.precision}
@@ -347,6 +407,8 @@ def main() -> None:
     nobody = sorted(ground_truth.DATA.glob("nobody_*"))
     table("pictures of nobody", ["people found"], {path.stem: [str(len(find(read_picture(path))))] for path in nobody})
     report_labellers()
+    if args.coco:
+        report_coco(cases, find)
     if args.mediapipe:
         report_mediapipe(args.mediapipe, cases)
     if args.choices:

@@ -1,12 +1,16 @@
 """Fixtures that several test files share."""
 
+import os
+import signal
 from pathlib import Path
+
+os.environ["OPENCV_LOG_LEVEL"] = "SILENT"  # as in a command's process; read when OpenCV is imported
 
 import cv2
 import pytest
 
 from pose.networks import engines
-from pose.signals import signals
+from pose.signals import Signals, signals
 
 GOLDEN = Path(__file__).parent / "golden"
 EDGE = 48  # of 255: a pixel on an edge may differ by more than this from one version of OpenCV to the next
@@ -30,6 +34,15 @@ def no_signal_is_left():
     """One that a test has raised must not end the next test's work."""
     yield
     signals.received = None
+
+
+@pytest.fixture
+def restored_signals():
+    """cli.run is a program's whole life: it leaves signals as that needs them."""
+    before = {number: signal.getsignal(number) for number in Signals.numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def trial(clip: Path, number: int, moments: list, expected: dict) -> tuple[list[
     return states, wrong
 
 
-def trials(clip: Path, each: int, seed: int) -> tuple[Counter, list[str]]:
+def trials(clip: Path, each: int, seed: int, signals: list[int] = SIGNALS) -> tuple[Counter, list[str]]:
     """`each` trials for each signal, singly and doubly in turn; how they ended, and all that was wrong."""
     chance, ends, wrong = random.Random(seed), Counter(), []
     with tempfile.TemporaryDirectory() as folder:
@@ -102,7 +102,7 @@ def trials(clip: Path, each: int, seed: int) -> tuple[Counter, list[str]]:
         start(clip, Path(folder)).communicate(timeout=120)
         whole, expected = time.perf_counter() - begin, results(Path(folder))
     for n in range(each):
-        for number in SIGNALS:
+        for number in signals:
             pause = chance.choice([0, 0.01, 0.1, 0.5]) if n % 2 and number != signal.SIGKILL else None
             moments = [(chance.uniform(0, 1.1 * whole), pause) for _ in range(1 + n // 2 % 2)]
             states, found = trial(clip, number, moments, expected)

@@ -11,7 +11,6 @@ import pytest
 
 import get_hpe_video
 from pose import PoseError, PoseEstimator, cli
-from pose.signals import Signals
 
 
 @pytest.fixture
@@ -21,13 +20,7 @@ def parser():
     return parser
 
 
-@pytest.fixture(autouse=True)
-def signals():
-    """cli.run is a program's whole life: it leaves signals as that needs them."""
-    before = {number: signal.getsignal(number) for number in Signals.numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("restored_signals")
 
 
 def test_defaults(parser):
@@ -38,6 +31,8 @@ def test_defaults(parser):
     assert (args.model_folder.resolve(), args.output_dir.resolve()) == (cli.PACKAGE, cli.PROJECT / "Output")
     assert not (args.write_json or args.no_display or args.quiet)
     assert args.inputs == ["photo.jpg"]
+    librarys = {name: given.default for name, given in inspect.signature(PoseEstimator).parameters.items()}
+    assert cli.estimator_options(args) == librarys | {"model_folder": args.model_folder}
 
 
 def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsys):
@@ -46,13 +41,6 @@ def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsy
     with pytest.raises(SystemExit):
         parser.parse([])
     assert "name a PHOTO; the examples are in the project's repository" in capsys.readouterr().err
-
-
-def test_defaults_are_the_librarys(parser):
-    defaults = {name: given.default for name, given in inspect.signature(PoseEstimator).parameters.items()}
-    options = cli.estimator_options(parser.parse([]))
-    assert options.pop("model_folder").resolve() == defaults.pop("model_folder").resolve()
-    assert options == defaults
 
 
 @pytest.mark.parametrize(
@@ -164,15 +152,13 @@ def test_ctrl_c_that_numpy_makes_an_import_error_of():
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGHUP", 129), ("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_closed_terminal_and_kill_stop_like_ctrl_c(name, code):
+def test_a_closed_terminal_and_kill_stop_like_ctrl_c_unless_they_are_ignored(name, code):
     if not hasattr(signal, name):
         pytest.skip("there is none here")
-    assert cli.run(lambda: signal.raise_signal(getattr(signal, name))) == code
-
-
-def test_a_signal_that_is_ignored_stays_ignored():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    assert cli.run(lambda: signal.raise_signal(signal.SIGINT) or 7) == 7
+    number = getattr(signal, name)
+    assert cli.run(lambda: signal.raise_signal(number)) == code
+    signal.signal(number, signal.SIG_IGN)
+    assert cli.run(lambda: signal.raise_signal(number) or 7) == 7
 
 
 def test_what_must_not_be_broken_is_finished_before_a_ctrl_c_counts():

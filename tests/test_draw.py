@@ -34,20 +34,18 @@ def test_skeletons(name, style, photo, golden):
     golden(f"{style}_{name}", draw_skeleton(photo, group(name), SKELETONS[name], style=style))
 
 
-@pytest.mark.parametrize("name", ["COCO", "MPI"])
-def test_keypoints(name, photo, golden):
-    golden(f"keypoints_{name}", draw_keypoints(photo, group(name), SKELETONS[name]), has_text=True)
-
-
-def test_identities_keep_their_tone_and_are_written_above_the_head(photo, golden):
-    golden("ids", draw_skeleton(photo, group("COCO"), COCO, ids=[10, 0, 2], show_ids=True), has_text=True)
-
-
-def test_scores_without_faces_on_thin_lines(photo, golden):
-    picture = draw_skeleton(photo, group("COCO"), COCO, face=False, show_scores=True, line_width=2)
-    golden("scores", picture, has_text=True)
-    numbers = draw_keypoints(photo, group("COCO"), COCO, face=False, show_scores=True)
-    golden("keypoint_scores", numbers, has_text=True)
+@pytest.mark.parametrize(
+    ("name", "draw", "skeleton", "options"),
+    [
+        ("keypoints_COCO", draw_keypoints, COCO, {}),
+        ("keypoints_MPI", draw_keypoints, MPI, {}),
+        ("keypoint_scores", draw_keypoints, COCO, {"face": False, "show_scores": True}),
+        ("scores", draw_skeleton, COCO, {"face": False, "show_scores": True, "line_width": 2}),
+        ("ids", draw_skeleton, COCO, {"ids": [10, 0, 2], "show_ids": True}),  # each has a tone
+    ],
+)
+def test_texts(name, draw, skeleton, options, photo, golden):
+    golden(name, draw(photo, group(skeleton.name), skeleton, **options), has_text=True)
 
 
 def test_openposes_style_is_what_image_generators_take():
@@ -66,6 +64,22 @@ def test_openposes_style_is_what_image_generators_take():
     person[:] = [(20 + 25 * k, 30, 1) for k in range(18)]
     dots = draw_skeleton(canvas, person[None], COCO, style="openpose")[30, 20::25][:18]
     assert dots.tolist() == [list(colour) for colour in rainbow(18)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "widths"),
+    [(2, 3, (1, 0.75)), (6, 7, (0.75, 0.5)), (8, 9, (1.2, 0.85)), (12, 13, (0.85, 0.55)), (1, 2, (0.8, 0.8))],
+)
+def test_limbs_taper_and_their_ends_are_round(start, end, widths):
+    """Upper and lower arms and legs and the shoulder, in limb widths of 80 pixels."""
+    person = np.zeros((18, 3), np.float32)
+    person[[start, end]] = (100, 100, 1), (500, 100, 1)
+    drawn = draw_skeleton(np.zeros((200, 600, 3), np.uint8), person[None], COCO, line_width=80)
+    inside = drawn.max(axis=2) > 100  # its edge is darker
+    assert inside[:, [200, 400]].sum(axis=0) == pytest.approx(80 * np.interp([0.25, 0.75], [0, 1], widths), abs=4)
+    assert inside.any(axis=0).nonzero()[0][[0, -1]] == pytest.approx(
+        np.add((100, 500), widths * np.array([-40, 40])), abs=2
+    )
 
 
 def test_right_is_warm_and_left_is_cool():
@@ -157,29 +171,29 @@ def test_tiny_pictures_people_outside_and_someone_seen_in_part(draw, size):
 
 
 @pytest.mark.parametrize("draw", [draw_skeleton, draw_keypoints])
+def test_wrong_arguments_are_named(draw, photo):
+    people = group("COCO")
+    with pytest.raises(ValueError, match=r"people must be \(N, 15, 3 or 6\), .* not \(3, 18, 3"):
+        draw(photo, people, MPI)
+    with pytest.raises(TypeError, match=r"people must be a numpy array, not \[\]"):
+        draw(photo, [], MPI)
+    with pytest.raises(TypeError, match="picture must be a numpy array, not None"):
+        draw(None, people, COCO)
+
+
 @pytest.mark.parametrize(
-    ("picture", "people", "error", "says"),
+    ("options", "says"),
     [
-        (
-            np.zeros((9, 9, 3), np.uint8),
-            group("COCO"),
-            ValueError,
-            r"people must be \(N, 15, 3 or 6\), .* not \(3, 18, 3",
-        ),
-        (np.zeros((9, 9, 3), np.uint8), [], TypeError, r"people must be a numpy array, not \[\]"),
-        (None, group("MPI"), TypeError, "picture must be a numpy array, not None"),
+        ({"style": "stick"}, "style must be one of 'modern', 'openpose', 'classic', not 'stick'"),
+        ({"line_width": 0}, "line_width must be from 1 to inf, not 0"),
     ],
 )
-def test_wrong_arguments_are_named(draw, picture, people, error, says):
-    with pytest.raises(error, match=says):
-        draw(picture, people, MPI)
+def test_wrong_options_are_named(photo, options, says):
+    with pytest.raises(ValueError, match=says):
+        draw_skeleton(photo, NOBODY, COCO, **options)
 
 
-def test_wrong_styles_and_widths_are_named(photo):
-    with pytest.raises(ValueError, match="style must be one of 'modern', 'openpose', 'classic', not 'stick'"):
-        draw_skeleton(photo, NOBODY, COCO, style="stick")
-    with pytest.raises(ValueError, match="line_width must be from 1 to inf, not 0"):
-        draw_skeleton(photo, NOBODY, COCO, line_width=0)
+def test_lines_may_be_as_wide_as_the_picture(photo):
     draw_skeleton(photo, group("COCO"), COCO, style="classic", line_width=99_999)
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from synthetic_weights import layer_shapes, random_weights, write_caffemodel
+from test_caffe_to_onnx import thin_model
 
 from pose import PoseError
 from pose.blazepose import OUTPUTS
@@ -52,18 +52,6 @@ def assert_engines_agree(module, weights, folder, blob, names):
     return values
 
 
-def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path):
-    """Where it does, it keeps what it will send in a database below the home."""
-    pytest.importorskip("onnxruntime")
-    script = "from pose import PoseEstimator; PoseEstimator(engine='onnxruntime')"
-    home = tmp_path / "home"
-    home.mkdir()
-    places = {name: str(home) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA")}
-    env = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")} | places
-    subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env=env, check=True)
-    assert list(home.iterdir()) == []
-
-
 @pytest.mark.parametrize("module", OPTIONAL)
 @pytest.mark.parametrize(
     ("weights", "size_wh", "scale", "names"),
@@ -81,15 +69,12 @@ def test_engines_agree_and_repeat_themselves(module, weights, size_wh, scale, na
 def test_engines_read_openposes_weights_where_they_are(module, tmp_path, monkeypatch):
     """And not again as part of the model, which takes memory; OpenVINO below the present folder only."""
     pytest.importorskip(module)
-    weights, calls = OPENPOSE["MPI"].weights, []
-    (tmp_path / weights.name).parent.mkdir()
-    write_caffemodel(tmp_path / weights.name, random_weights(layer_shapes("MPI")))
+    weights, calls = thin_model(tmp_path, "MPI").weights, []
     onnx_model = engines.onnx_model
     monkeypatch.setattr(engines, "onnx_model", lambda *files: calls.append(len(files)) or onnx_model(*files))
     monkeypatch.chdir(tmp_path)
     assert_engines_agree(module, weights, Path(), np.zeros((1, 3, 16, 24), np.float32), ["net_output"])
     assert set(calls) == ({4} if engines.IS_OPENCV_5 else {3, 4})
-    (tmp_path / weights.name).unlink()
 
 
 def test_openvino_keeps_what_it_compiled_and_computes_no_hard_sigmoid(cache):
@@ -184,11 +169,16 @@ def test_no_gpu_is_an_error_that_names_one_package(monkeypatch, platform, nvidia
     assert raised.value.argument == "device"
 
 
-def test_an_engine_asked_for_is_the_only_one_tried(monkeypatch):
+def test_what_was_asked_for_is_never_something_else(monkeypatch):
+    with pytest.raises(PoseError, match="TensorRT needs device gpu"):
+        choose_engine("tensorrt", "cpu")
     stand_ins(monkeypatch, openvino=MISSING)
+    assert choose_engine("opencv")[0].name == "opencv"
     with pytest.raises(PoseError, match="is not installed"):
         choose_engine("openvino")
-    assert choose_engine("opencv")[0].name == "opencv"
+    with pytest.raises(PoseError, match=r"bf16 cannot be used: .*onnxruntime computes no bf16") as raised:
+        choose_engine("auto", "cpu", "bf16")
+    assert raised.value.argument == "precision"
 
 
 def test_a_broken_installation_is_a_sentence_and_the_next_engine(monkeypatch, tmp_path):
@@ -219,34 +209,20 @@ def test_where_only_opencv_is_a_hint_says_what_another_engine_brings(monkeypatch
     assert choose_engine("opencv")[1] == ""
 
 
-@pytest.mark.parametrize(
-    ("engine", "unused"), [("opencv", "openvino onnxruntime"), ("openvino", "openvino_telemetry onnxruntime")]
-)
-def test_nothing_is_imported_that_is_not_used(engine, unused):
+@pytest.mark.parametrize("engine", ["opencv", *OPTIONAL])
+def test_a_photo_imports_nothing_for_clips_and_no_other_engine_and_reports_nothing(engine, tmp_path):
+    """PyAV takes as long to import as numpy; what ONNX Runtime will send to its maker lies below the home before."""
     if engine != "opencv":
         pytest.importorskip(engine)
-    program = (
-        "import sys, pose.cli; pose.cli.prepare_process(); "
-        f"pose.PoseEstimator(network='blazepose', engine='{engine}'); "
-        f"assert not {set(unused.split())} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
-
-
-def test_a_photo_imports_nothing_for_clips(tmp_path):
-    """PyAV takes as long to import as numpy."""
-    program = (
-        f"import sys, get_hpe_image; get_hpe_image.main(['--output_dir', {str(tmp_path)!r}, '--no_display']); "
-        "assert not {'av', 'tqdm', 'matplotlib'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)
-
-
-def test_bf16_is_never_something_else(monkeypatch):
-    stand_ins(monkeypatch)
-    with pytest.raises(PoseError, match=r"bf16 cannot be used: .*openvino computes no bf16") as raised:
-        choose_engine("auto", "cpu", "bf16")
-    assert raised.value.argument == "precision"
+    unused = {"av", "tqdm", "matplotlib", "openvino_telemetry", *OPTIONAL} - {engine}
+    options = ["--engine", engine, "--network", "blazepose", "--no_display", "--output_dir", str(tmp_path / "out")]
+    program = f"import sys, pose.cli, get_hpe_image; pose.cli.prepare_process(); get_hpe_image.main({options}); \
+assert not {unused} & set(sys.modules)"
+    (home := tmp_path / "home").mkdir()
+    folders = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA"), str(home))
+    env = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")} | folders
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT, env=env)
+    assert engine == "openvino" or list(home.iterdir()) == []
 
 
 # --- ONNX Runtime and OpenVINO on machines that are not here
@@ -312,11 +288,6 @@ def test_onnx_runtime_never_runs_on_the_cpu_in_place_of_a_gpu(monkeypatch, capfd
     assert capfd.readouterr().out == ""
 
 
-def test_tensorrt_is_for_gpus():
-    with pytest.raises(PoseError, match="TensorRT needs device gpu"):
-        make_engine("tensorrt", "cpu", "auto")
-
-
 class StandInCore:
     """OpenVINO's, on a processor or GPU that is not here."""
 
@@ -370,23 +341,21 @@ def test_openvino_of_2024_is_too_old(monkeypatch):
         make_engine("openvino", "cpu", "auto")
 
 
-@pytest.mark.parametrize(("asked", "given"), [("1", 1), ("0", 0), ("", 0), ("many", 0), ("-1", 0), ("4,2", 0)])
-def test_threads_are_those_asked_for(monkeypatch, asked, given):
+@pytest.mark.parametrize(
+    ("asked", "allowed", "given"),
+    [
+        *((text, 16, number) for text, number in (("1", 1), ("0", 0), ("", 0), ("many", 0), ("-1", 0), ("4,2", 0))),
+        (None, 2, 2),  # by taskset or a batch system; ONNX Runtime's own choice are all processors
+        (None, 16, 0),
+    ],
+)
+def test_threads_are_those_asked_for_or_those_of_the_processors_allowed(monkeypatch, asked, allowed, given):
     """0: as many as the engine takes by itself."""
-    monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    check_threads(monkeypatch, given)
-
-
-@pytest.mark.parametrize(("allowed", "given"), [({0, 1}, 2), (set(range(16)), 0)])
-def test_threads_are_those_of_the_processors_allowed(monkeypatch, allowed, given):
-    """By taskset or a batch system; ONNX Runtime's own choice are all processors."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: allowed, raising=False)
-    check_threads(monkeypatch, given)
-
-
-def check_threads(monkeypatch, given):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(allowed)), raising=False)
     monkeypatch.setattr(engines, "import_engine", lambda *_: StandInRuntime("CPU"))
     runtime = OnnxRuntime("cpu", "fp32")
     runtime.load(b"")
@@ -396,11 +365,10 @@ def check_threads(monkeypatch, given):
     OpenVINO("cpu", "fp32").load(b"")
     assert core.options["INFERENCE_NUM_THREADS"] == given
     before = cv2.getNumThreads()
-    try:
-        OpenCV("cpu", "fp32")
-        assert cv2.getNumThreads() == (given or before)
-    finally:
-        cv2.setNumThreads(before)
+    OpenCV("cpu", "fp32")
+    found = cv2.getNumThreads()
+    cv2.setNumThreads(before)
+    assert found == (given or before)
 
 
 # --- OpenCV's devices

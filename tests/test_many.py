@@ -225,8 +225,14 @@ def test_workers_and_cluster_exclude_each_other(capsys):
     with pytest.raises(SystemExit):
         get_hpe_image.parse(["--workers", "2", "--cluster", "tcp://a:1"])
     assert "--cluster brings its own workers" in capsys.readouterr().err
-    for words, count in ((["--workers", "auto"], None), (["--workers", "3"], 3), ([], 1)):
+    for words, count in ((["--workers", "3"], 3), ([], 1)):
         assert get_hpe_image.parse(words).workers == count
+
+
+@pytest.mark.parametrize(("cores", "count"), [(1, 1), (2, 1), (5, 2), (16, 8)])
+def test_auto_is_a_worker_for_every_two_cores(monkeypatch, cores, count):
+    monkeypatch.setattr(cli, "core_count", lambda: cores)
+    assert get_hpe_image.parse(["--workers", "auto"]).workers == count
 
 
 def test_one_worker_imports_no_dask(tmp_path):

@@ -1,7 +1,6 @@
 """The example results in Output/ are what the commands write. Git's are compared: the files may be from another run."""
 
 import json
-import os
 import shutil
 import subprocess
 
@@ -9,8 +8,6 @@ import ground_truth
 import numpy as np
 import pytest
 
-import get_hpe_image
-import get_hpe_video
 from pose.cli import PROJECT
 
 pytest.importorskip("matplotlib")
@@ -65,19 +62,3 @@ def test_the_same_versions_give_the_same_bytes(made):
     if versions != (folder / "Output" / "versions.txt").read_text():
         pytest.skip(f"made with {', '.join(versions.splitlines())}")
     assert [name for name, data in expected.items() if (folder / name).read_bytes() != data] == []
-
-
-@pytest.mark.parametrize(("command", "example"), [(get_hpe_image, "image1.png"), (get_hpe_video, "video1.mp4")])
-def test_copies_give_the_same_bytes(tmp_path, command, example):
-    """Whatever their age and folder, so that results in two clones are equal."""
-    results = []
-    for seconds in (1, 2):
-        folder = tmp_path / str(seconds)
-        folder.mkdir()
-        copy = shutil.copy(PROJECT / "Input" / f"example_{example}", folder)
-        os.utime(copy, (seconds, seconds))
-        last = ["--frame_last", "2"] if command is get_hpe_video else []
-        command.main([str(copy), *last, "--no_display", "--quiet", "--output_dir", str(folder / "Output")])
-        results.append({path.name: path.read_bytes() for path in (folder / "Output").rglob("*.*")})
-    assert len(results[0]) == (1 if last else 2)
-    assert results[0] == results[1]

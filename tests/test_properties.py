@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from synthetic_maps import paint, pose_at, standing
 
 from pose import cli
-from pose.crop import Crop, crop_around, make_crop
+from pose.crop import make_crop
 from pose.decode import find_people
 from pose.maps import fit
 from pose.media.results import atomic_write, people_to_json
 from pose.poses import pose_distance, similarity
 from pose.skeletons import COCO, SKELETONS
 from pose.topdown import ROTATIONS, rotate_people
-from pose.track import Tracker, interpolate
+from pose.track import Tracker
 
 settings.register_profile("here", max_examples=40, deadline=None, derandomize=True)
 settings.load_profile("here")
@@ -35,22 +35,6 @@ def test_in_a_crop_up_is_up_and_there_and_back_is_the_same_place(crop, points):
     up, right = crop.up, np.array([-crop.up[1], crop.up[0]])
     assert np.allclose(crop.to_input(crop.centre + 0.5 * crop.half_side * up), [127.5, 63.5])
     assert np.allclose(crop.to_input(crop.centre + 0.5 * crop.half_side * right), [191.5, 127.5])
-
-
-@given(crops, st.floats(-200, 200), st.floats(-3, 3))
-def test_a_crop_moved_and_moved_back_is_the_same(crop, by, turn):
-    back = crop.moved(np.array([by, -by]), turn).moved(np.array([-by, by]), -turn)
-    assert np.allclose(back.centre, crop.centre)
-    assert np.allclose(back.up, crop.up)
-    assert isinstance(back, Crop)
-
-
-@given(offset, offset, scale)
-def test_the_crop_around_a_person_moves_and_grows_with_them(x, y, factor):
-    crop, other = crop_around(pose_at()), crop_around(pose_at(x, y, factor))
-    assert np.allclose(other.centre, factor * crop.centre + (x, y), atol=1e-2)
-    assert other.half_side == pytest.approx(max(factor * crop.half_side, 8), rel=1e-3)
-    assert np.allclose(other.up, crop.up, atol=1e-3)
 
 
 @given(side, side, st.sampled_from([(368, 368), (-1, 256), (320, -1), (16, 4096)]))
@@ -118,15 +102,6 @@ def test_who_walks_on_keeps_their_identity_at_any_frame_rate(dt, speed):
     assert where[1] < where[0]  # the second one came first in frame 0
 
 
-@given(st.integers(0, 20), st.integers(1, 6), st.booleans())
-def test_every_frame_comes_out_once_and_in_order(count, step, lookahead):
-    frames = [(n, n / 30, np.zeros(1)) for n in range(count)]
-    walk = interpolate(frames, lambda picture, t, next_frame: (pose_at(300 * t)[None], [0]), step, lookahead)
-    out = list(walk)
-    assert [frame.number for frame in out] == list(range(count))
-    assert all(np.allclose(frame.people[0], pose_at(300 * frame.t), atol=1e-3) for frame in out)
-
-
 @given(st.text(st.characters(exclude_characters="/\0\\", exclude_categories=["Cs"]), min_size=1, max_size=40))
 def test_any_name_can_be_written(tmp_path_factory, name):
     path = tmp_path_factory.mktemp("any") / f"{name}.json"
@@ -143,13 +118,3 @@ def test_a_value_of_an_option_is_taken_or_refused(text):
             parse(text)
         except argparse.ArgumentTypeError as error:
             assert repr(text) in str(error)
-
-
-@given(st.integers(-10, 10), st.integers(-10, 10), st.one_of(st.none(), st.integers(-10, 10)))
-def test_whole_numbers(number, least, also):
-    parse = cli.whole_number(least, also)
-    if number >= least or number == also:
-        assert parse(str(number)) == number
-    else:
-        with pytest.raises(argparse.ArgumentTypeError):
-            parse(str(number))

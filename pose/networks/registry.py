@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +25,18 @@ class WeightsFile:
     def hash_kind(self) -> str:
         return "SHA-1" if len(self.hash) == 40 else "SHA-256"
 
+    def is_hash_of(self, parts: Iterable[bytes]) -> bool:
+        digest = hashlib.new(self.hash_kind.replace("-", ""))
+        for part in parts:
+            digest.update(part)
+        return digest.hexdigest() == self.hash
+
     def is_genuine(self, folder: Path) -> bool:
         """Whether it is a file and has the hash, which takes up to half a second for OpenPose's."""
         if not (folder / self.name).is_file():  # a pipe has no end
             return False
-        digest = hashlib.new(self.hash_kind.replace("-", ""))
         with open(folder / self.name, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-        return digest.hexdigest() == self.hash
+            return self.is_hash_of(iter(lambda: file.read(1 << 20), b""))
 
     def check_genuine(self, folder: Path) -> None:
         """PoseError where the file has another hash or is none."""
