@@ -188,6 +188,7 @@ class Parser(argparse.ArgumentParser):
         """What both commands take."""
         positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
         size_help = "most that the network's input measures; -1 for one side: what the aspect ratio asks"
+        workers_help = "processes that share the files; auto: one for every two cores; takes Dask"
         table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
         options: list[tuple[Any, ...]] = [
             ("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, positive, "N"),
@@ -214,14 +215,7 @@ class Parser(argparse.ArgumentParser):
             ("output", "--no_display", "open no windows"),
             ("many files", "--recursive", "subfolders too; results lie in the same tree below --output_dir"),
             ("many files", "--skip_existing", "leave out files with complete results of the same options"),
-            (
-                "many files",
-                "--workers",
-                "processes that share the files; auto: one for every two cores; takes Dask",
-                1,
-                workers,
-                "N",
-            ),
+            ("many files", "--workers", workers_help, 1, workers, "N"),
             ("many files", "--cluster", "a Dask scheduler, such as tcp://host:8786", None, str, "ADDRESS"),
             ("many files", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE"),
         ]

@@ -60,7 +60,7 @@ def test_how_options_may_be_written(parser, words, name, value):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ("--mode BODY_25", "COCO"),
         ("--device tpu", "gpu"),
@@ -87,12 +87,12 @@ def test_how_options_may_be_written(parser, words, name, value):
         ("--treshold 0.1", "--treshold"),
     ],
 )
-def test_a_mistyped_option_is_one_line_and_2(options, says, capsys):
+def test_a_mistyped_option_is_one_line_and_2(options, message, capsys):
     with pytest.raises(SystemExit) as stop:
         get_hpe_video.parse(options.split())
     out, err = capsys.readouterr()
     assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
-    assert says in err and "--help" in err
+    assert message in err and "--help" in err
 
 
 def cv2_error_of_memory():
@@ -103,7 +103,7 @@ def cv2_error_of_memory():
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "says"),
+    ("error", "code", "message"),
     [
         (PoseError("The cat is not a person"), 1, "Error: The cat is not a person.\n"),
         (PoseError("No GPU", "device"), 1, "Error: No GPU; use --device cpu.\n"),
@@ -117,13 +117,13 @@ def cv2_error_of_memory():
         (KeyboardInterrupt(), 130, "Stopped.\n"),
     ],
 )
-def test_how_an_error_reaches_the_person(error, code, says, capsys):
+def test_how_an_error_reaches_the_person(error, code, message, capsys):
     def main():
         raise error
 
     assert cli.run(main) == code
     err = capsys.readouterr().err
-    assert err.startswith(says) and bool(err) == bool(says)
+    assert err.startswith(message) and bool(err) == bool(message)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
@@ -165,14 +165,14 @@ def test_what_must_not_be_broken_is_finished_before_a_ctrl_c_counts():
     done = []
 
     def main():
-        with cli.signals.deferred(lambda: done.append("told")):
+        with cli.signals.deferred(lambda: done.append("reported")):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.05)
             done.append("whole")
         done.append("never")
 
     assert cli.run(main) == 130
-    assert done == ["told", "whole"]
+    assert done == ["reported", "whole"]
 
 
 def test_a_ctrl_c_that_python_drops_counts_before_work_begins():

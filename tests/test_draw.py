@@ -7,7 +7,7 @@ from synthetic_maps import paint, pose_at
 
 from pose.choices import STYLES
 from pose.draw import draw_frame_info, draw_heatmaps, draw_keypoints, draw_skeleton, on_background
-from pose.labels import free_box
+from pose.labels import free_box, write
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
 
 NOBODY = np.zeros((0, 18, 3), np.float32)
@@ -92,6 +92,20 @@ def test_right_is_warm_and_left_is_cool():
         assert (red > blue + 80) if is_right else (blue > red + 80)
 
 
+def test_the_strongest_persons_keypoints_are_on_top():
+    people = np.zeros((2, 18, 3), np.float32)
+    people[0, 3] = people[1, 7] = (50, 50, 1)
+    assert tuple(draw_keypoints(np.zeros((99, 99, 3), np.uint8), people, COCO)[50, 50]) == rainbow(18)[3]
+
+
+@pytest.mark.parametrize("at", [(-99, -99), (999, 999)])
+def test_texts_stay_inside_the_picture(at):
+    canvas, middle = np.zeros((2, 100, 100, 3), np.uint8)
+    write(canvas, "7", np.array(at), 20)
+    write(middle, "7", np.array([50, 50]), 20)
+    assert (canvas > 0).sum() == (middle > 0).sum() > 0
+
+
 def test_texts_cover_neither_each_other_nor_what_is_taken():
     rng = np.random.default_rng(3)
     taken, count = np.zeros((120, 160), bool), 0
@@ -142,6 +156,9 @@ def test_frame_info(photo, golden):
     picture = np.ascontiguousarray(photo[:24])
     draw_frame_info(picture, 12, 0.4)
     golden("frame_info", picture, has_text=True)
+    large = np.zeros((560, 400, 3), np.uint8)
+    draw_frame_info(large, 12, 0.4)
+    assert np.ptp(large.any(axis=(1, 2)).nonzero()[0]) == pytest.approx(560 / 28, abs=3)
 
 
 @pytest.mark.parametrize("options", [{"style": style} for style in STYLES] + [{"show_scores": True, "show_ids": True}])
@@ -182,14 +199,14 @@ def test_wrong_arguments_are_named(draw, photo):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"style": "stick"}, "style must be one of 'modern', 'openpose', 'classic', not 'stick'"),
         ({"line_width": 0}, "line_width must be from 1 to inf, not 0"),
     ],
 )
-def test_wrong_options_are_named(photo, options, says):
-    with pytest.raises(ValueError, match=says):
+def test_wrong_options_are_named(photo, options, message):
+    with pytest.raises(ValueError, match=message):
         draw_skeleton(photo, NOBODY, COCO, **options)
 
 

@@ -37,14 +37,14 @@ def test_files_folders_and_patterns(find):
         ("c[1].png", "c[1]"),
         ("x/b.png", "b-2"),
     ]
-    for name, says in (
+    for name, message in (
         ("", "empty name"),
         ("*.gif", "is not there"),
         ("x" * 5000, "is not there"),
         ("x/empty", "holds none of"),
     ):
         Path("x/empty").mkdir(exist_ok=True)
-        with pytest.raises(PoseError, match=says) as raised:
+        with pytest.raises(PoseError, match=message) as raised:
             find(name)
         assert raised.value.argument == "image"
 

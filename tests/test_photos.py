@@ -83,7 +83,7 @@ POSIX = [
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b"Dear diary,\n" * 20), "not a picture"),
@@ -94,9 +94,9 @@ POSIX = [
         *(POSIX if os.name == "posix" else []),  # such as pipes, which are not waited for
     ],
 )
-def test_what_is_no_picture(tmp_path, make, says):
+def test_what_is_no_picture(tmp_path, make, message):
     make(tmp_path / "a.jpg")
-    with pytest.raises(PoseError, match=says):
+    with pytest.raises(PoseError, match=message):
         read_picture(tmp_path / "a.jpg")
 
 

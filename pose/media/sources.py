@@ -27,6 +27,7 @@ MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a
 MAX_REORDER = 32  # packets by which a frame may stand later in the file than it is shown, with a margin
 # Text in a clip's file may be in any encoding; PyAV 19 takes it as it is by itself.
 ANY_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+DECODER_THREADS = 2  # each takes memory for pictures, and two are quicker than the rest of the work
 SILENT_FOR = 10  # seconds after which an address that sends nothing counts as ended
 FILE_PROTOCOLS = {"protocol_whitelist": "file"}  # what a playlist, which is a file, may lead FFmpeg to
 LIVE_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,udp,rtp,rtsp,rtmp,rtmps,srt,crypto,httpproxy"}
@@ -135,7 +136,7 @@ class Video:
         if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
             self.container.close()
             raise PoseError(f"{name} has no moving pictures", "video")
-        stream.thread_type = "AUTO"
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
         self.stream = stream
 
     @property

@@ -73,18 +73,18 @@ class Model:
 
 OPENPOSE = {
     "COCO": Model(
-        name="OpenPose COCO",
-        skeleton=COCO,
-        weights=WeightsFile(
+        "OpenPose COCO",
+        COCO,
+        WeightsFile(
             "coco/pose_iter_440000.caffemodel",
             "b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549",
             "coco/pose_deploy_linevec.prototxt",
         ),
     ),
     "MPI": Model(
-        name="OpenPose MPI",
-        skeleton=MPI,
-        weights=WeightsFile(
+        "OpenPose MPI",
+        MPI,
+        WeightsFile(
             "mpi/pose_iter_160000.caffemodel",
             "a344f4da6b52892e44a0ca8a4c68ee605fc611cf",
             "mpi/pose_deploy_linevec.prototxt",
@@ -92,11 +92,9 @@ OPENPOSE = {
     ),
 }
 MOBILENET = Model(
-    name="mobilenet_thin",
-    skeleton=COCO,
-    weights=WeightsFile(
-        "mobilenet/mobilenet_thin.onnx", "efcc7c30c12d773240c707337907820c23947c8ac3c7aff2d0cb5786bd984b88"
-    ),
+    "mobilenet_thin",
+    COCO,
+    WeightsFile("mobilenet/mobilenet_thin.onnx", "efcc7c30c12d773240c707337907820c23947c8ac3c7aff2d0cb5786bd984b88"),
     scale=1.0,
     mean=0,
     fills_area=True,
