@@ -38,7 +38,7 @@ UNPRIVILEGED = ["setpriv", f"--bounding-set={NO_OVERRIDE}", f"--inh-caps={NO_OVE
 FAULTS = ("traceback", "abort", "hang", "half file", "exit code", "no remedy", "left over")
 LINES = re.compile(r"Error: .*|Note: .*|Stopped\.|The rest: .*|get_hpe_\w+\.py: .*|link\.py: .*", re.DOTALL)
 REMEDY = re.compile(
-    r"check|choose|allow|raise|save|pip install|getModels|use |try|move|leave|fetch|put |take|make|--\w+|see --help"
+    r"\b(check|choose|allow|raise|save|install|use|try|move|remove|leave|fetch|put|pipe|take|make)\b|--\w+|getModels"
 )
 
 

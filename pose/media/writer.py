@@ -23,7 +23,7 @@ from .sources import ANY_TEXT, FILE_PROTOCOLS
 
 MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
 ENCODER_THREADS = 4  # more take memory at 4K and gain little
-MIN_THREADED = 64  # pixels; with a side of 24 the AV1 encoder's threads wait for each other without end
+MIN_PARALLEL = 64  # pixels; with a side of 24 the AV1 encoder's threads wait for each other without end
 SEEK_BACK = 1.0  # seconds before the time wanted, as the sound of a time may stand before its picture
 GIF_SIDE, GIF_STEP = 480, 6  # pixels and hundredths of a second at least: larger ones get too heavy for a page or chat
 LIMITED, BT601, UNSPECIFIED = 1, 6, 2  # FFmpeg's numbers for the range and matrix of colours
@@ -193,11 +193,11 @@ class ClipWriter:
         self.clip = av.open(f"file:{self.part}", "w", options=options)
         self.clip.metadata["comment"] = self.comment
         rate = min(self.fps, MAX_AV1_RATE) if self.codec.encoder == "libsvtav1" else self.fps
-        self.stream = self.clip.add_stream(self.codec.encoder, rate=rate, options=dict(self.codec.options))
+        in_turn = {"svtav1-params": "lp=1"} if self.codec.encoder == "libsvtav1" and min(w, h) < MIN_PARALLEL else {}
+        self.stream = self.clip.add_stream(self.codec.encoder, rate=rate, options=self.codec.options | in_turn)
         self.stream.width, self.stream.height, self.stream.pix_fmt = w, h, self.codec.pix_fmt
         context = self.stream.codec_context
-        context.thread_count = ENCODER_THREADS if min(w, h) >= MIN_THREADED else 1
-        context.time_base = self.codec.time_base
+        context.thread_count, context.time_base = ENCODER_THREADS, self.codec.time_base
         if self.codec.encoder == "gif":
             self.palette = palette_filter(w, h)
         if self.codec.pix_fmt == "yuv420p":
