@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
-# As a command, installed or not, and until cli.run listens: Ctrl-C ends it at once, without a traceback of imports.
-is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
-if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I leaves out
+from pose.signals import end_at_once
+
+end_at_once()
 
 import argparse
 import contextlib
@@ -60,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pose.window import Windows
 
     results = join(args.output_dir, f"Image{args.mode}")
-    photos = inputs.find_files(args.inputs, SUFFIXES, "--image_file", args.recursive, results)
+    photos = inputs.find_files(args.inputs, SUFFIXES, "image", args.recursive, results)
     tables = filter(None, [args.write_table, args.write_coco_json])
     with contextlib.ExitStack() as stack:
         jobs = stack.enter_context(open_jobs(Photos, args))

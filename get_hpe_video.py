@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
-# As a command, installed or not, and until cli.run listens: Ctrl-C ends it at once, without a traceback of imports.
-is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
-if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I leaves out
+from pose.signals import end_at_once
+
+end_at_once()
 
 import argparse
 import contextlib
@@ -67,7 +65,7 @@ def clips(args: argparse.Namespace) -> list[tuple[str, str]]:
         return stem_of(name) if is_live(name) or is_numbered(name) else None
 
     results = join(args.output_dir, f"Video{args.mode}")
-    return list(inputs.find_files(args.inputs, CLIP_SUFFIXES, "--video_file", args.recursive, results, stem_of_stream))
+    return list(inputs.find_files(args.inputs, CLIP_SUFFIXES, "video", args.recursive, results, stem_of_stream))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -36,6 +36,5 @@ def check_people(people: object, skeleton: Skeleton) -> None:
         raise TypeError(f"people must be a numpy array, not {people!r}")
     k = len(skeleton.keypoints)
     if people.ndim != 3 or people.shape[1:] not in ((k, 3), (k, 6)):
-        raise ValueError(
-            f"people must be (N, {k}, 3 or 6), x, y and score of {skeleton.name}'s keypoints, not {people.shape}"
-        )
+        what = f"(N, {k}, 3 or 6), x, y and score of {skeleton.name}'s keypoints"
+        raise ValueError(f"people must be {what}, not {people.shape}")

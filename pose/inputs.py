@@ -22,27 +22,27 @@ MAX_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 def find_files(
     names: Sequence[str],
     suffixes: tuple[str, ...],
-    option: str,
+    argument: str,
     recursive: bool = False,
     output: Path | str = Path(),
     stem_of: Callable[[str], str | None] = lambda _: None,
 ) -> Iterator[tuple[str, str]]:
     """The files that paths, folders, patterns and lists of paths name, in order, each once; and their results' names.
 
-    PoseError, before the first, where a name stands for none. recursive: subfolders too, but not the output folder.
-    stem_of: the name for the results of what is no file, such as a camera.
+    PoseError of this argument, before the first, where a name stands for none. recursive: subfolders too, but not the
+    output folder. stem_of: the name for the results of what is no file, such as a camera.
     """
     found = []
     for name in names:
         if not name:
-            raise PoseError(f"An empty name is no path; check {option}")
+            raise PoseError("An empty name is no path", argument)
         files = expand(name, suffixes, recursive, output, stem_of)
         first = next(files, None)
         if first is None and not is_list(name):
-            raise PoseError(f"The folder {name} holds none of {', '.join(suffixes)}; check {option}")
+            raise PoseError(f"The folder {name} holds none of {', '.join(suffixes)}", argument)
         is_file = not (is_list(name) or is_remote(name) or stem_of(name))
         if first and is_file and not os.path.lexists(first[0]):
-            raise PoseError(f"{Path(first[0])} is not there; check {option}")
+            raise PoseError(f"{Path(first[0])} is not there", argument)
         found.append(itertools.chain([first] if first else [], files))
     return each_once(itertools.chain.from_iterable(found))
 
@@ -91,12 +91,13 @@ def expand(
             matches = [] if is_list(name) or os.path.lexists(word) else sorted(map(Path, glob.glob(word)))
             files = [file for file in matches if file.suffix.lower() in suffixes]
             for file in files or matches or [path]:  # a list's file that is not there is an error when its turn comes
-                parts = [part for part in file.parts if part not in (file.anchor, "..")]
-                yield str(file), without_suffix(Path(*parts) if recursive else Path(file.name))
+                yield str(file), without_suffix(file if recursive else file.name)
 
 
-def without_suffix(path: Path | str) -> str:
-    return str(Path(path).parent / Path(path).stem)
+def without_suffix(name: Path | str) -> str:
+    """A path without its suffix and what would lead out of the folder of results, which names elsewhere may hold."""
+    path = Path(name)
+    return str(Path(*(part for part in path.parts[:-1] if part not in (path.anchor, "..")), path.stem))
 
 
 def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path | str) -> Iterator[Path]:

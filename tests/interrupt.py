@@ -55,12 +55,12 @@ def results(folder: Path) -> dict:
 
 def interrupted(process: subprocess.Popen, folder: Path, number: int, resumes: bool) -> tuple[str, list[str]]:
     """How far a run came that got a signal, and what is wrong with what it left."""
-    _, said = process.communicate(timeout=120)
-    found, has_hint, wrong = results(folder), "--resume" in said, []
+    _, output = process.communicate(timeout=120)
+    found, has_hint, wrong = results(folder), "--resume" in output, []
     hidden = [name for name in found if name.startswith(".")]
     if len(hidden) > (2 if number == signal.SIGKILL else 0):
         wrong.append(f"hidden: {hidden}")
-    if "Traceback" in said:
+    if "Traceback" in output:
         wrong.append("traceback")
     if PARTIAL in found and len(found[PARTIAL][0]) != len(found[PARTIAL_JSON]):
         wrong.append(f"{len(found[PARTIAL][0])} frames, {len(found[PARTIAL_JSON])} JSON files")
@@ -88,13 +88,13 @@ def trial(clip: Path, number: int, moments: list, expected: dict) -> tuple[list[
             state, found = interrupted(process, folder, number, bool(states))
             states.append(state)
             wrong += found
-        _, said = (process := start(clip, folder, "--resume")).communicate(timeout=120)
-        if process.returncode or said or results(folder) != expected:
-            wrong.append(f"resumed: exit code {process.returncode}, {list(results(folder))}, {said}")
+        _, output = (process := start(clip, folder, "--resume")).communicate(timeout=120)
+        if process.returncode or output or results(folder) != expected:
+            wrong.append(f"resumed: exit code {process.returncode}, {list(results(folder))}, {output}")
     return states, wrong
 
 
-def trials(clip: Path, each: int, seed: int) -> tuple[Counter, list[str]]:
+def trials(clip: Path, each: int, seed: int, signals: list[int] = SIGNALS) -> tuple[Counter, list[str]]:
     """`each` trials for each signal, singly and doubly in turn; how they ended, and all that was wrong."""
     chance, ends, wrong = random.Random(seed), Counter(), []
     with tempfile.TemporaryDirectory() as folder:
@@ -102,7 +102,7 @@ def trials(clip: Path, each: int, seed: int) -> tuple[Counter, list[str]]:
         start(clip, Path(folder)).communicate(timeout=120)
         whole, expected = time.perf_counter() - begin, results(Path(folder))
     for n in range(each):
-        for number in SIGNALS:
+        for number in signals:
             pause = chance.choice([0, 0.01, 0.1, 0.5]) if n % 2 and number != signal.SIGKILL else None
             moments = [(chance.uniform(0, 1.1 * whole), pause) for _ in range(1 + n // 2 % 2)]
             states, found = trial(clip, number, moments, expected)

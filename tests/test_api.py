@@ -30,7 +30,7 @@ def test_importing_it_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    ("options", "error", "says"),
+    ("options", "error", "message"),
     [
         ({"mode": "BODY_25"}, ValueError, "mode must be one of 'COCO', 'MPI', not 'BODY_25'"),
         ({"network": "vgg"}, ValueError, "network must be one of 'auto', 'openpose', 'blazepose', not 'vgg'"),
@@ -45,13 +45,13 @@ def test_importing_it_loads_nothing_heavy():
         ({"model_folder": "nowhere"}, PoseError, "nowhere is not a folder"),
     ],
 )
-def test_a_wrong_argument_is_named_with_what_is_allowed(options, error, says):
-    with pytest.raises(error, match=f"^{says}"):
+def test_a_wrong_argument_is_named_with_what_is_allowed(options, error, message):
+    with pytest.raises(error, match=f"^{message}"):
         PoseEstimator(**options)
 
 
 @pytest.mark.parametrize(
-    ("picture", "error", "says"),
+    ("picture", "error", "message"),
     [
         (None, TypeError, "picture must be a numpy array, not None; cv2.imread gives None"),
         (np.zeros((9, 9), np.uint8), ValueError, r"picture must be \(height, width, 3\) uint8, not \(9, 9\) uint8"),
@@ -60,11 +60,11 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(options, error, says):
         (np.zeros((0, 9, 3), np.uint8), ValueError, r"not \(0, 9, 3\)"),
     ],
 )
-def test_what_is_no_picture(picture, error, says, estimators):
+def test_what_is_no_picture(picture, error, message, estimators):
     photo, video = estimators
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         photo(picture)
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         video(picture, 0.0)
 
 

@@ -236,6 +236,12 @@ def test_who_is_masked_is_covered_and_nothing_else(degrees):
     far = np.linalg.norm(masked[:, None] - points[None], axis=2).min(axis=1)
     assert far.max() < 0.2 * np.ptp(points, axis=0).max()
     assert 0.02 < len(masked) / SIDE**2 < 0.4
+    shank, head = pose[[9, 10], :2].mean(axis=0), pose[[0, 14, 15, 16, 17], :2].mean(axis=0)
+    for at, reach in ((shank, (-0.09 / 2, 0)), (head, (0, -0.09 * 0.8))):  # of the person's size: limbs, and the head
+        near, far = (
+            crop.to_input(at + np.multiply(share * 191 * 1.5, reach)).round().astype(int) for share in (0.9, 1.3)
+        )
+        assert cut[near[1], near[0], 0] == 128 and cut[far[1], far[0], 0] == 255
 
 
 @pytest.mark.parametrize(

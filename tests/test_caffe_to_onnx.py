@@ -176,8 +176,8 @@ def test_prototxts_as_other_programs_read_them(name, last, folder):
 def assert_not_genuine(model, folder):
     name, path = model.weights.name.split("/")[0], folder / model.weights.name
     hash_kind = {"coco": "SHA-256", "mpi": "SHA-1"}[name]
-    says = f"{path} is not the genuine file (its {hash_kind} differs); fetch it again with ./getModels.sh {name}"
-    with pytest.raises(PoseError, match=f"^{re.escape(says)}$"):
+    message = f"{path} is not the genuine file (its {hash_kind} differs); fetch it again with ./getModels.sh {name}"
+    with pytest.raises(PoseError, match=f"^{re.escape(message)}$"):
         load(model, folder).forward(PICTURE)
 
 

@@ -31,6 +31,8 @@ def test_defaults(parser):
     assert (args.model_folder.resolve(), args.output_dir.resolve()) == (cli.PACKAGE, cli.PROJECT / "Output")
     assert not (args.write_json or args.no_display or args.quiet)
     assert args.inputs == ["photo.jpg"]
+    librarys = {name: given.default for name, given in inspect.signature(PoseEstimator).parameters.items()}
+    assert cli.estimator_options(args) == librarys | {"model_folder": args.model_folder}
 
 
 def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsys):
@@ -39,13 +41,6 @@ def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsy
     with pytest.raises(SystemExit):
         parser.parse([])
     assert "name a PHOTO; the examples are in the project's repository" in capsys.readouterr().err
-
-
-def test_defaults_are_the_librarys(parser):
-    defaults = {name: given.default for name, given in inspect.signature(PoseEstimator).parameters.items()}
-    options = cli.estimator_options(parser.parse([]))
-    assert options.pop("model_folder").resolve() == defaults.pop("model_folder").resolve()
-    assert options == defaults
 
 
 @pytest.mark.parametrize(
@@ -65,7 +60,7 @@ def test_how_options_may_be_written(parser, words, name, value):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ("--mode BODY_25", "COCO"),
         ("--device tpu", "gpu"),
@@ -92,12 +87,12 @@ def test_how_options_may_be_written(parser, words, name, value):
         ("--treshold 0.1", "--treshold"),
     ],
 )
-def test_a_mistyped_option_is_one_line_and_2(options, says, capsys):
+def test_a_mistyped_option_is_one_line_and_2(options, message, capsys):
     with pytest.raises(SystemExit) as stop:
         get_hpe_video.parse(options.split())
     out, err = capsys.readouterr()
     assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
-    assert says in err and "--help" in err
+    assert message in err and "--help" in err
 
 
 def cv2_error_of_memory():
@@ -108,7 +103,7 @@ def cv2_error_of_memory():
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "says"),
+    ("error", "code", "message"),
     [
         (PoseError("The cat is not a person"), 1, "Error: The cat is not a person.\n"),
         (PoseError("No GPU", "device"), 1, "Error: No GPU; use --device cpu.\n"),
@@ -122,16 +117,24 @@ def cv2_error_of_memory():
         (KeyboardInterrupt(), 130, "Stopped.\n"),
     ],
 )
-def test_how_an_error_reaches_the_person(error, code, says, capsys):
+def test_how_an_error_reaches_the_person(error, code, message, capsys):
     def main():
         raise error
 
     assert cli.run(main) == code
     err = capsys.readouterr().err
-    assert err.startswith(says) and bool(err) == bool(says)
+    assert err.startswith(message) and bool(err) == bool(message)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
+@pytest.mark.parametrize("value", ["", "x", "-1", "9" * 30])
+def test_a_variable_that_opencv_fails_of_is_found_before_work(monkeypatch, capsys, value):
+    monkeypatch.setenv("OPENCV_FOR_THREADS_NUM", value)
+    assert cli.run(lambda: 0) == 1
+    says = f"Error: The environment variable OPENCV_FOR_THREADS_NUM is {value!r} and no number; remove it with: unset "
+    assert capsys.readouterr().err == f"{says}OPENCV_FOR_THREADS_NUM.\n"
+
+
 def test_a_limit_on_memory_that_libraries_die_of_is_found_before_work(monkeypatch, capsys):
     monkeypatch.setattr("resource.getrlimit", lambda _: (900 << 20, -1))
     assert cli.run(lambda: 0) == 1
@@ -149,29 +152,27 @@ def test_ctrl_c_that_numpy_makes_an_import_error_of():
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGHUP", 129), ("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_closed_terminal_and_kill_stop_like_ctrl_c(name, code):
+def test_a_closed_terminal_and_kill_stop_like_ctrl_c_unless_they_are_ignored(name, code):
     if not hasattr(signal, name):
         pytest.skip("there is none here")
-    assert cli.run(lambda: signal.raise_signal(getattr(signal, name))) == code
-
-
-def test_a_signal_that_is_ignored_stays_ignored():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    assert cli.run(lambda: signal.raise_signal(signal.SIGINT) or 7) == 7
+    number = getattr(signal, name)
+    assert cli.run(lambda: signal.raise_signal(number)) == code
+    signal.signal(number, signal.SIG_IGN)
+    assert cli.run(lambda: signal.raise_signal(number) or 7) == 7
 
 
 def test_what_must_not_be_broken_is_finished_before_a_ctrl_c_counts():
     done = []
 
     def main():
-        with cli.signals.deferred(lambda: done.append("told")):
+        with cli.signals.deferred(lambda: done.append("reported")):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.05)
             done.append("whole")
         done.append("never")
 
     assert cli.run(main) == 130
-    assert done == ["told", "whole"]
+    assert done == ["reported", "whole"]
 
 
 def test_a_ctrl_c_that_python_drops_counts_before_work_begins():

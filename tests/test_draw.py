@@ -7,7 +7,7 @@ from synthetic_maps import paint, pose_at
 
 from pose.choices import STYLES
 from pose.draw import draw_frame_info, draw_heatmaps, draw_keypoints, draw_skeleton, on_background
-from pose.labels import free_box
+from pose.labels import free_box, write
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
 
 NOBODY = np.zeros((0, 18, 3), np.float32)
@@ -66,6 +66,22 @@ def test_openposes_style_is_what_image_generators_take():
     assert dots.tolist() == [list(colour) for colour in rainbow(18)]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "widths"),
+    [(2, 3, (1, 0.75)), (6, 7, (0.75, 0.5)), (8, 9, (1.2, 0.85)), (12, 13, (0.85, 0.55)), (1, 2, (0.8, 0.8))],
+)
+def test_limbs_taper_and_their_ends_are_round(start, end, widths):
+    """Upper and lower arms and legs and the shoulder, in limb widths of 80 pixels."""
+    person = np.zeros((18, 3), np.float32)
+    person[[start, end]] = (100, 100, 1), (500, 100, 1)
+    drawn = draw_skeleton(np.zeros((200, 600, 3), np.uint8), person[None], COCO, line_width=80)
+    inside = drawn.max(axis=2) > 100  # its edge is darker
+    assert inside[:, [200, 400]].sum(axis=0) == pytest.approx(80 * np.interp([0.25, 0.75], [0, 1], widths), abs=4)
+    assert inside.any(axis=0).nonzero()[0][[0, -1]] == pytest.approx(
+        np.add((100, 500), widths * np.array([-40, 40])), abs=2
+    )
+
+
 def test_right_is_warm_and_left_is_cool():
     picture = np.full((300, 300, 3), 128, np.uint8)
     person = pose_at(100, 40, 1.2)
@@ -74,6 +90,20 @@ def test_right_is_warm_and_left_is_cool():
         x, y = np.rint(person[[start, end], :2].mean(axis=0)).astype(int)
         blue, _, red = drawn[y, x]
         assert (red > blue + 80) if is_right else (blue > red + 80)
+
+
+def test_the_strongest_persons_keypoints_are_on_top():
+    people = np.zeros((2, 18, 3), np.float32)
+    people[0, 3] = people[1, 7] = (50, 50, 1)
+    assert tuple(draw_keypoints(np.zeros((99, 99, 3), np.uint8), people, COCO)[50, 50]) == rainbow(18)[3]
+
+
+@pytest.mark.parametrize("at", [(-99, -99), (999, 999)])
+def test_texts_stay_inside_the_picture(at):
+    canvas, middle = np.zeros((2, 100, 100, 3), np.uint8)
+    write(canvas, "7", np.array(at), 20)
+    write(middle, "7", np.array([50, 50]), 20)
+    assert (canvas > 0).sum() == (middle > 0).sum() > 0
 
 
 def test_texts_cover_neither_each_other_nor_what_is_taken():
@@ -126,6 +156,9 @@ def test_frame_info(photo, golden):
     picture = np.ascontiguousarray(photo[:24])
     draw_frame_info(picture, 12, 0.4)
     golden("frame_info", picture, has_text=True)
+    large = np.zeros((560, 400, 3), np.uint8)
+    draw_frame_info(large, 12, 0.4)
+    assert np.ptp(large.any(axis=(1, 2)).nonzero()[0]) == pytest.approx(560 / 28, abs=3)
 
 
 @pytest.mark.parametrize("options", [{"style": style} for style in STYLES] + [{"show_scores": True, "show_ids": True}])
@@ -166,14 +199,14 @@ def test_wrong_arguments_are_named(draw, photo):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"style": "stick"}, "style must be one of 'modern', 'openpose', 'classic', not 'stick'"),
         ({"line_width": 0}, "line_width must be from 1 to inf, not 0"),
     ],
 )
-def test_wrong_options_are_named(photo, options, says):
-    with pytest.raises(ValueError, match=says):
+def test_wrong_options_are_named(photo, options, message):
+    with pytest.raises(ValueError, match=message):
         draw_skeleton(photo, NOBODY, COCO, **options)
 
 

@@ -142,9 +142,9 @@ def stand_ins(monkeypatch, **problems):
 )
 def test_auto_takes_the_first_that_works(monkeypatch, device, problems, chosen):
     stand_ins(monkeypatch, **problems)
-    engine, told = choose_engine("auto", device)
+    engine, hint = choose_engine("auto", device)
     assert (engine.name, engine.device) == (chosen, device.upper())
-    assert MISSING not in told
+    assert MISSING not in hint
 
 
 @pytest.mark.parametrize(
@@ -188,24 +188,25 @@ def test_a_broken_installation_is_a_sentence_and_the_next_engine(monkeypatch, tm
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(engines, "ORDER", ORDER)
     broken = "is installed but cannot be imported (libtbb.so.12: no such file)"
-    engine, told = choose_engine()
+    engine, hint = choose_engine()
     assert isinstance(engine, OpenCV)
-    assert told == f"ONNX Runtime {broken}"
+    assert hint == f"ONNX Runtime {broken}"
     with pytest.raises(PoseError) as raised:
         choose_engine("openvino")
     assert (str(raised.value), raised.value.argument) == (f"OpenVINO {broken}", "engine")
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"), [("avx2", "pip install onnxruntime"), ("avx512_bf16", "pip install openvino; --precision bf16")]
+    ("flags", "message"),
+    [("avx2", "pip install onnxruntime"), ("avx512_bf16", "pip install openvino; --precision bf16")],
 )
-def test_where_only_opencv_is_a_hint_says_what_another_engine_brings(monkeypatch, tmp_path, flags, says):
+def test_where_only_opencv_is_a_hint_says_what_another_engine_brings(monkeypatch, tmp_path, flags, message):
     stand_ins(monkeypatch, openvino=MISSING, onnxruntime=MISSING)
     (tmp_path / "cpuinfo").write_text(f"flags: {flags}\n")
     monkeypatch.setattr(engines, "CPU_FLAGS", tmp_path / "cpuinfo")
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
-    told = choose_engine()[1]
-    assert says in told
+    hint = choose_engine()[1]
+    assert message in hint
     assert choose_engine("opencv")[1] == ""
 
 

@@ -18,7 +18,7 @@ def find(tmp_path, monkeypatch):
         (tmp_path / name).touch()
 
     def find(*names, recursive=False):
-        found = inputs.find_files(names, (".png", ".jpg"), "--image_file", recursive, Path("out"))
+        found = inputs.find_files(names, (".png", ".jpg"), "image", recursive, Path("out"))
         return list(found)
 
     return find
@@ -37,15 +37,16 @@ def test_files_folders_and_patterns(find):
         ("c[1].png", "c[1]"),
         ("x/b.png", "b-2"),
     ]
-    for name, says in (
+    for name, message in (
         ("", "empty name"),
         ("*.gif", "is not there"),
         ("x" * 5000, "is not there"),
         ("x/empty", "holds none of"),
     ):
         Path("x/empty").mkdir(exist_ok=True)
-        with pytest.raises(PoseError, match=f"{says}.*--image_file"):
+        with pytest.raises(PoseError, match=message) as raised:
             find(name)
+        assert raised.value.argument == "image"
 
 
 def test_a_tree_is_mirrored_but_for_the_results_in_it(find):
@@ -95,7 +96,7 @@ def test_links_that_lead_round_or_nowhere(find):
 
 def test_nothing_but_the_next_file_is_looked_for(find, monkeypatch):
     monkeypatch.setattr(inputs, "read_lines", lambda _: (f"{n}.png" for n in itertools.count()))
-    files = inputs.find_files(["-"], (".png",), "--image_file")
+    files = inputs.find_files(["-"], (".png",), "image")
     assert [next(files)[1] for _ in range(3)] == ["0", "1", "2"]
 
 
@@ -119,7 +120,7 @@ def test_one_file_under_two_names_comes_once_and_a_folder_is_no_picture(tmp_path
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").mkdir()
     monkeypatch.chdir(tmp_path)
-    found = inputs.find_files(["a.png", str(tmp_path / "a.png"), "."], (".png",), "--image_file")
+    found = inputs.find_files(["a.png", str(tmp_path / "a.png"), "."], (".png",), "image")
     assert list(found) == [("a.png", "a")]
 
 
@@ -129,7 +130,11 @@ def test_results_have_distinct_names_that_fit():
     assert len(set(long)) == 3
     assert all(len(name.encode()) < 200 for name in long)
     assert distinct(["ü" * 127]) == long[:1]  # the same in every run
-
-
-def test_results_in_folders_have_distinct_names():
     assert distinct(["x/a", "y/a", "X/a", "x/" + "b" * 300])[:3] == ["x/a", "y/a", "X/a-2"]
+
+
+def test_names_elsewhere_do_not_lead_out_of_the_folder_of_results(monkeypatch):
+    monkeypatch.setattr(inputs.storage, "find", lambda *_: iter([("s3://b/x/../../a.png", "x/../../a.png")]))
+    assert list(inputs.expand("s3://b", (".png",), True, "out")) == [("s3://b/x/../../a.png", "x/a")]
+    assert list(inputs.expand("../../c/a.png", (".png",), True, "out")) == [("../../c/a.png", "c/a")]
+    assert list(inputs.expand("/etc/a.png", (".png",), True, "out")) == [("/etc/a.png", "etc/a")]

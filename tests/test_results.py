@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,30 +12,24 @@ from pose import PoseError
 from pose.media import results
 
 
-def test_nobody():
-    assert results.people_to_json(np.zeros((0, 18, 3), np.float32)) == '{"version":1.3,"people":[]}'
-
-
-def test_one_person_to_the_letter():
+def test_one_person_to_the_letter_and_nobody():
     people = np.array([[[0, 0, 0], [1234.5678, 10, 0.123456789]]], np.float32)
     assert results.people_to_json(people) == (
         '{"version":1.3,"people":[{"person_id":[-1],"pose_keypoints_2d":[0,0,0,1234.57,10,0.123457],'
         '"face_keypoints_2d":[],"hand_left_keypoints_2d":[],"hand_right_keypoints_2d":[],"pose_keypoints_3d":[],'
         '"face_keypoints_3d":[],"hand_left_keypoints_3d":[],"hand_right_keypoints_3d":[]}]}'
     )
+    assert results.people_to_json(people[:0]) == '{"version":1.3,"people":[]}'
 
 
-def test_metres_with_their_score():
+def test_metres_with_their_score_and_identities():
     people = np.array([[[0] * 6, [10, 20, 0.5, -0.25, 0.123456789, 1]]], np.float32)
     (person,) = json.loads(results.people_to_json(people))["people"]
     assert person["pose_keypoints_2d"] == [0, 0, 0, 10, 20, 0.5]
     assert person["pose_keypoints_3d"] == [0, 0, 0, 0, -0.25, 0.123457, 1, 0.5]
     assert list(person)[4:6] == ["hand_right_keypoints_2d", "pose_keypoints_3d"]
-
-
-def test_identities():
-    said = json.loads(results.people_to_json(np.ones((2, 15, 3), np.float32), ids=[7, 0]))
-    assert [person["person_id"] for person in said["people"]] == [[7], [0]]
+    two = json.loads(results.people_to_json(np.ones((2, 15, 3), np.float32), ids=[7, 0]))["people"]
+    assert [person["person_id"] for person in two] == [[7], [0]]
 
 
 def test_a_result_replaces_the_old_one_only_when_complete(tmp_path):
@@ -104,6 +99,27 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PoseError, match=r"Cannot write .*a.json: "):
         results.save_text(tmp_path / "file" / "a.json", "{}")
+
+
+def test_what_cannot_be_removed_from_a_folder_that_became_read_only_is_named(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(PoseError) as caught, results.atomic_write(tmp_path / "a.json") as part:
+        part.touch()
+        monkeypatch.setattr(os, "replace", refuse)
+        monkeypatch.setattr(Path, "unlink", refuse)
+    assert str(caught.value).endswith(f"a.json: Permission denied; {part.name} beside it cannot be removed")
+    assert part.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "nouns", "says"),
+    [(0, ["frame"], "0 frames"), (1, ["frame"], "1 frame"), (1, ["person", "people"], "1 person"),
+     (2, ["person", "people"], "2 people")],
+)  # fmt: skip
+def test_plurals(number, nouns, says):
+    assert results.counted(number, *nouns) == says
 
 
 def test_pictures_are_written_and_look_the_same(tmp_path):

@@ -177,7 +177,8 @@ def test_what_the_network_saw(run, tmp_path):
     assert np.linalg.norm(np.median(warm, axis=0) - nose) < 15
     done = run(get_hpe_image, EXAMPLE, "--network", "blazepose", "--heatmaps", "Wrist")
     assert (done.code, done.err.count("\n")) == (1, 1)
-    assert done.err.startswith("Error: --heatmaps takes all, fields, Nose, Neck, RShoulder,")
+    assert done.err.startswith("Error: Heatmaps are of all, fields, Nose, Neck, RShoulder,")
+    assert done.err.endswith("LEar, not of Wrist; choose another --heatmaps.\n")
 
 
 def test_nobody_is_no_error(run, tmp_path):
@@ -228,8 +229,8 @@ def test_bad_photos_do_not_stop_the_others(run, tmp_path, monkeypatch):
     no_picture, too_long, too_large = done.err.splitlines()
     assert no_picture.startswith("Error: a.jpg is not a picture")
     assert re.fullmatch(r"Error: A picture of 2x66000 pixels is too large for .*; make the photo smaller\.", too_long)
-    says = "There is not enough memory for c.png; try a smaller --net_resolution or picture."
-    assert too_large == f"Error: {says}"
+    message = "There is not enough memory for c.png; try a smaller --net_resolution or picture."
+    assert too_large == f"Error: {message}"
     assert results(tmp_path) == [f"Output/ImageCOCO/d-{kind}-COCO.jpg" for kind in ("Keypoints", "Skeleton")]
 
 
@@ -295,11 +296,11 @@ def test_a_mistake_is_one_sentence_and_leaves_no_file(run, tmp_path, command, mi
     (tmp_path / "text.mp4").write_text("Dear diary")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "cut.mp4").write_bytes((PROJECT / "Input" / "example_video1.mp4").read_bytes()[:5000])
-    for options, says in mistakes.items():
+    for options, message in mistakes.items():
         done = run(command, *options.split())
         lines = [line for line in re.split(r"[\r\n]+", done.err) if line.strip() and "frames" not in line]
         assert (done.code, len(lines)) == (1, 1), (options, done.err)
-        assert re.search(says, lines[0]), options
+        assert re.search(message, lines[0]), options
         assert results(tmp_path) == [], options
 
 

@@ -1,7 +1,5 @@
 """The two networks in the box on real pictures: everyone once, in their own keypoints, and nobody where nobody is."""
 
-from unittest import mock
-
 import cv2
 import ground_truth
 import numpy as np
@@ -77,55 +75,43 @@ def test_nobody_in_noise(topdown, shape):
     assert topdown.estimate_people(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)) == []
 
 
-def test_a_picture_in_which_everything_is_explained_is_searched_once(topdown):
-    with mock.patch.object(topdown, "detector", wraps=topdown.detector) as detector:
-        topdown.estimate_people(EXAMPLE)
-    assert detector.call_count == 1
-
-
 def test_a_small_person_who_leans_by_45_degrees_is_found(topdown):
     case = turned(CASES["sport 28"], 45)
     assert_everyone(topdown.estimate_people(case.picture), case, 0.9)
 
 
-def dark(light):
-    return lambda picture: (picture * light).astype(np.uint8)
-
-
-def moved(x, y):
-    matrix = np.float32([[1, 0, x], [0, 1, y]])
-    return lambda picture: cv2.warpAffine(picture, matrix, (530, 530), borderMode=cv2.BORDER_REPLICATE)
-
-
-def scaled(side):
+def scaled(picture, side):
     how = cv2.INTER_AREA if side < 530 else cv2.INTER_LINEAR
-    return lambda picture: cv2.resize(picture, (side, side), interpolation=how)
+    return cv2.resize(picture, (side, side), interpolation=how)
 
 
-def rotated(code):
-    return lambda picture: cv2.rotate(picture, code)
+def moved(picture):
+    matrix = np.float32([[1, 0, 4], [0, 1, 2]])
+    return cv2.warpAffine(picture, matrix, (530, 530), borderMode=cv2.BORDER_REPLICATE)
 
 
 def small(picture):
     """She is 50 pixels tall in a picture of 640."""
     canvas = np.full((640, 640, 3), 128, np.uint8)
-    canvas[500:572, 300:372] = scaled(72)(picture)
+    canvas[500:572, 300:372] = scaled(picture, 72)
     return canvas
 
 
+def lying(rotation):
+    return lambda picture: cv2.rotate(picture, rotation)
+
+
 CHANGES = {  # of the picture, how keypoints (N, 2) go back, and how many of its pixels they may be off there
-    "dark": (dark(0.5), lambda xy: xy, 12),
-    "very dark": (dark(0.25), lambda xy: xy, 16),
-    "moved": (moved(4, 2), lambda xy: xy - (4, 2), 12),
-    **{
-        f"scaled to {side}": (scaled(side), lambda xy, side=side: (xy + 0.5) * 530 / side - 0.5, 12)
-        for side in (265, 795, 2650)
-    },
+    "dark": (lambda picture: picture // 2, lambda xy: xy, 12),
+    "very dark": (lambda picture: picture // 4, lambda xy: xy, 16),
+    "moved": (moved, lambda xy: xy - (4, 2), 12),
+    "half the size": (lambda picture: scaled(picture, 265), lambda xy: (xy + 0.5) * 2 - 0.5, 12),
+    "five times the size": (lambda picture: scaled(picture, 2650), lambda xy: (xy + 0.5) / 5 - 0.5, 12),
     "mirrored": (lambda picture: np.ascontiguousarray(picture[:, ::-1]), lambda xy: (529, 0) + xy * (-1, 1), 12),
     "small": (small, lambda xy: (xy - (300, 500) + 0.5) * 530 / 72 - 0.5, 30),
-    "lying on her left": (rotated(cv2.ROTATE_90_CLOCKWISE), lambda xy: (0, 529) + xy[:, ::-1] * (1, -1), 20),
-    "upside down": (rotated(cv2.ROTATE_180), lambda xy: 529 - xy, 20),
-    "lying on her right": (rotated(cv2.ROTATE_90_COUNTERCLOCKWISE), lambda xy: (529, 0) + xy[:, ::-1] * (-1, 1), 20),
+    "lying on her left": (lying(cv2.ROTATE_90_CLOCKWISE), lambda xy: (0, 529) + xy[:, ::-1] * (1, -1), 20),
+    "upside down": (lying(cv2.ROTATE_180), lambda xy: 529 - xy, 20),
+    "lying on her right": (lying(cv2.ROTATE_90_COUNTERCLOCKWISE), lambda xy: (529, 0) + xy[:, ::-1] * (-1, 1), 20),
 }
 
 
@@ -155,6 +141,7 @@ def test_how_many_inferences_an_accuracy_takes(accuracy, mirrored, passes, detec
 
 @pytest.mark.parametrize(("degrees", "detections"), [(0, 1), (45, 1), (-45, 1), (70, 4), (-70, 4)])
 def test_where_somebody_leans_far_the_picture_is_rotated(degrees, detections):
+    """Else one in which everything is explained is searched once."""
     scene = Scene([turned_pose(pose_at(250, 100), degrees)])
     assert len(scene.topdown().estimate_people(scene.pictures[0])) == 1
     assert scene.detections == detections

@@ -19,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 
 from .. import PoseError
 from .photos import check_is_file, on_white, read_picture
+from .results import counted
 from .storage import is_remote
 
 USUAL_FPS = 30  # for sources that do not report theirs
@@ -129,7 +130,8 @@ class Video:
         try:
             self.container: Any = av.open(self.name, "r", None, options, timeout=SILENT_FOR, **ANY_TEXT)
         except av.FFmpegError as error:
-            raise PoseError(f"{name} cannot be opened as a clip ({error.strerror})", "video") from error
+            argument = "permissions" if isinstance(error, PermissionError) else "video"
+            raise PoseError(f"{name} cannot be opened as a clip ({error.strerror})", argument) from error
         stream: Any = self.container.streams.best("video")
         if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
             self.container.close()
@@ -144,7 +146,9 @@ class Video:
 
     @property
     def notes(self) -> list[str]:
-        notes = [f"has {self.broken} damaged frames or packets"] if self.broken else []
+        notes = [f"has {counted(self.broken, 'damaged frame or packet', 'damaged frames or packets')}"] * bool(
+            self.broken
+        )
         return notes + (["stopped sending"] if self.breaks_off and not self.files else [])
 
     def frames(self, first: int) -> Iterator[Frame]:

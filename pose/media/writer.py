@@ -18,11 +18,12 @@ import numpy as np
 
 from .. import PoseError
 from .reader import QUEUE_LENGTH, ClipReader
-from .results import atomic_write
+from .results import atomic_write, write_error
 from .sources import ANY_TEXT, FILE_PROTOCOLS
 
 MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
 ENCODER_THREADS = 4  # more take memory at 4K and gain little
+MIN_THREADED = 64  # pixels; with a side of 24 the AV1 encoder's threads wait for each other without end
 SEEK_BACK = 1.0  # seconds before the time wanted, as the sound of a time may stand before its picture
 GIF_SIDE, GIF_STEP = 480, 6  # pixels and hundredths of a second at least: larger ones get too heavy for a page or chat
 LIMITED, BT601, UNSPECIFIED = 1, 6, 2  # FFmpeg's numbers for the range and matrix of colours
@@ -119,7 +120,7 @@ class ClipWriter:
             self.finish()
         except Exception as error:
             is_ours = isinstance(error, PoseError)
-            self.error = error if is_ours else PoseError(f"Cannot write {self.path}: {reason(error)}", "output_dir")
+            self.error = error if is_ours else write_error(self.path, error)
             with contextlib.suppress(av.FFmpegError, OSError):
                 if self.clip:
                     self.clip.close()
@@ -195,7 +196,8 @@ class ClipWriter:
         self.stream = self.clip.add_stream(self.codec.encoder, rate=rate, options=dict(self.codec.options))
         self.stream.width, self.stream.height, self.stream.pix_fmt = w, h, self.codec.pix_fmt
         context = self.stream.codec_context
-        context.thread_count, context.time_base = ENCODER_THREADS, self.codec.time_base
+        context.thread_count = ENCODER_THREADS if min(w, h) >= MIN_THREADED else 1
+        context.time_base = self.codec.time_base
         if self.codec.encoder == "gif":
             self.palette = palette_filter(w, h)
         if self.codec.pix_fmt == "yuv420p":

@@ -316,11 +316,14 @@ def load_network(engine: Engine, weights: WeightsFile, folder: Path, stages: int
     PoseError where the weights are not the genuine file and cannot be loaded; those in the box have to be genuine.
     """
     path = folder / weights.name
-    if weights.prototxt is None or not path.is_file():
+    if not path.is_file():  # a pipe has no end
         weights.check_genuine(folder)
     try:
         if weights.prototxt is None:
-            return engine.load(path.read_bytes())
+            model = path.read_bytes()
+            if not weights.is_hash_of([model]):
+                raise ValueError
+            return engine.load(model)
         files = PACKAGE / weights.prototxt, path, stages
         if engine.locate_weights:
             with contextlib.suppress(Exception):  # weights that the engine cannot or will not open there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +25,18 @@ class WeightsFile:
     def hash_kind(self) -> str:
         return "SHA-1" if len(self.hash) == 40 else "SHA-256"
 
+    def is_hash_of(self, parts: Iterable[bytes]) -> bool:
+        digest = hashlib.new(self.hash_kind.replace("-", ""))
+        for part in parts:
+            digest.update(part)
+        return digest.hexdigest() == self.hash
+
     def is_genuine(self, folder: Path) -> bool:
         """Whether it is a file and has the hash, which takes up to half a second for OpenPose's."""
         if not (folder / self.name).is_file():  # a pipe has no end
             return False
-        digest = hashlib.new(self.hash_kind.replace("-", ""))
         with open(folder / self.name, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-        return digest.hexdigest() == self.hash
+            return self.is_hash_of(iter(lambda: file.read(1 << 20), b""))
 
     def check_genuine(self, folder: Path) -> None:
         """PoseError where the file has another hash or is none."""
@@ -69,18 +73,18 @@ class Model:
 
 OPENPOSE = {
     "COCO": Model(
-        name="OpenPose COCO",
-        skeleton=COCO,
-        weights=WeightsFile(
+        "OpenPose COCO",
+        COCO,
+        WeightsFile(
             "coco/pose_iter_440000.caffemodel",
             "b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549",
             "coco/pose_deploy_linevec.prototxt",
         ),
     ),
     "MPI": Model(
-        name="OpenPose MPI",
-        skeleton=MPI,
-        weights=WeightsFile(
+        "OpenPose MPI",
+        MPI,
+        WeightsFile(
             "mpi/pose_iter_160000.caffemodel",
             "a344f4da6b52892e44a0ca8a4c68ee605fc611cf",
             "mpi/pose_deploy_linevec.prototxt",
@@ -88,11 +92,9 @@ OPENPOSE = {
     ),
 }
 MOBILENET = Model(
-    name="mobilenet_thin",
-    skeleton=COCO,
-    weights=WeightsFile(
-        "mobilenet/mobilenet_thin.onnx", "efcc7c30c12d773240c707337907820c23947c8ac3c7aff2d0cb5786bd984b88"
-    ),
+    "mobilenet_thin",
+    COCO,
+    WeightsFile("mobilenet/mobilenet_thin.onnx", "efcc7c30c12d773240c707337907820c23947c8ac3c7aff2d0cb5786bd984b88"),
     scale=1.0,
     mean=0,
     fills_area=True,
