@@ -182,7 +182,13 @@ def test_tables_of_clips(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", ["--write_table t.xlsx", "--write_coco_json t.txt", "--mode MPI --write_coco_json t.json"]
+    "options",
+    [
+        "--write_table t.xlsx",
+        "--write_coco_json t.txt",
+        "--mode MPI --write_coco_json t.json",
+        "--skip_existing --write_table t.csv",
+    ],
 )
 def test_tables_that_cannot_be(options, capsys):
     with pytest.raises(SystemExit):
