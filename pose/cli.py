@@ -30,6 +30,7 @@ CLONE = PACKAGE.parent
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
 LEAST_MEMORY = 1500  # MB; where less is allowed, libraries end the process when they are loaded
+OPENCV_NUMBERS = ("OPENCV_FOR_THREADS_NUM", "OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT")
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
@@ -43,8 +44,10 @@ REMEDIES = {  # by PoseError.argument
     "device": "use --device cpu",
     "engine": "or leave --engine out",
     "frames": "check --video_file and --frame_first",
+    "permissions": "check its permissions and its folder's",
     "precision": "leave --precision out",
     "heatmaps": "choose another --heatmaps",
+    "full": "make room or choose another --output_dir",
     "image": "check --image_file",
     "list": "save it as a text with a path on each line",
     "max_pixels": "raise --max_pixels or make it smaller",
@@ -255,6 +258,7 @@ def run(main: Callable[[], int]) -> int:
 def translate_errors(main: Callable[[], int]) -> int:
     try:
         check_memory_limit()
+        check_environment()
         with memory_errors("this"):
             return main()
     except ImportError as error:
@@ -273,6 +277,13 @@ def check_memory_limit() -> None:
         allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
         if 0 <= allowed < LEAST_MEMORY << 20:
             raise PoseError(f"Only {allowed >> 20} MB of memory are allowed; allow {LEAST_MEMORY} (ulimit -v) or more")
+
+
+def check_environment() -> None:
+    for name in OPENCV_NUMBERS:
+        value = os.environ.get(name, "0")
+        if not re.fullmatch(r"\d{1,9}", value):  # OpenCV ends the process or its import
+            raise PoseError(f"The environment variable {name} is {value!r} and no number; remove it with: unset {name}")
 
 
 @contextlib.contextmanager

@@ -91,12 +91,13 @@ def expand(
             matches = [] if is_list(name) or os.path.lexists(word) else sorted(map(Path, glob.glob(word)))
             files = [file for file in matches if file.suffix.lower() in suffixes]
             for file in files or matches or [path]:  # a list's file that is not there is an error when its turn comes
-                parts = [part for part in file.parts if part not in (file.anchor, "..")]
-                yield str(file), without_suffix(Path(*parts) if recursive else Path(file.name))
+                yield str(file), without_suffix(file if recursive else file.name)
 
 
-def without_suffix(path: Path | str) -> str:
-    return str(Path(path).parent / Path(path).stem)
+def without_suffix(name: Path | str) -> str:
+    """A path without its suffix and what would lead out of the folder of results, which names elsewhere may hold."""
+    path = Path(name)
+    return str(Path(*(part for part in path.parts[:-1] if part not in (path.anchor, "..")), path.stem))
 
 
 def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path | str) -> Iterator[Path]:

@@ -31,11 +31,13 @@ class Outcome(NamedTuple):
 
 
 def attempt(work: Callable[[str, str], Outcome], name: str, stem: str) -> Outcome:
-    """One bad file does not stop a folder of them."""
+    """One bad file does not stop a folder of them; a full disk does."""
     try:
         with cli.memory_errors(name):
             return work(name, stem)
     except PoseError as error:
+        if error.argument == "full":
+            raise
         return Outcome(name, error=error)
 
 

@@ -14,7 +14,7 @@ from .jobs import Outcome
 from .media import storage
 from .media.photos import read_picture
 from .media.report import Stopwatch, file_report
-from .media.results import count_people, has_comment, people_to_json, save_picture, save_text, settings_tag
+from .media.results import counted, has_comment, people_to_json, save_picture, save_text, settings_tag
 
 
 class Photos:
@@ -81,5 +81,6 @@ class Photos:
 
 def summary(name: str, picture: np.ndarray, people: np.ndarray, clock: Stopwatch, written: Iterable[str]) -> str:
     h, w = picture.shape[:2]
-    found = f"{count_people(len(people))}, {int((people[:, :, 2] > 0).sum())} keypoints"
+    keypoints = int((people[:, :, 2] > 0).sum())
+    found = f"{counted(len(people), 'person', 'people')}, {counted(keypoints, 'keypoint')}"
     return file_report(f"{name}, {w}x{h}", found, clock, written)

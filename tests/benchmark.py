@@ -1,6 +1,6 @@
 """How fast the commands and networks are here, with each engine, and against others: tables for tests/README.md.
 
-    python tests/benchmark.py [--only clips/photos/networks] [--runs N] [--device cpu/gpu] [--model_folder DIR]
+    python tests/benchmark.py [--only limits/clips/photos/networks] [--runs N] [--device cpu/gpu] [--model_folder DIR]
                               [--opencv4 PYTHON] [--mediapipe PYTHON]
 
 Everything in a table is run in turn, round after round, so that a machine that slows down slows all alike. A cell has
@@ -180,6 +180,35 @@ def make(path: Path) -> None:
     write_caffemodel(path, seeing_weights("COCO"))
 
 
+def report_limits(work: Path) -> None:
+    """What this machine gives at the most."""
+    side = 2048
+    matrix, copied, frames = np.ones((side, side), np.float32), np.ones(1 << 26, np.uint8), []
+
+    def decode() -> None:
+        frames.clear()
+        capture = cv2.VideoCapture(str(CLIP))
+        while (read := capture.read())[0]:
+            frames.append(read[1])
+
+    def encode() -> None:
+        fourcc, size_wh = cv2.VideoWriter_fourcc(*"mp4v"), frames[0].shape[1::-1]
+        writer = cv2.VideoWriter(str(work / "limit.mp4"), fourcc, 25, size_wh)
+        for frame in frames:
+            writer.write(frame)
+        writer.release()
+
+    def rate(amount: float, function: Callable[[], object]) -> float:
+        return amount / min(timed(function)()[0] / 1000 for _ in range(6))
+
+    decode()
+    print(
+        f"\nThe machine's limits: {rate(2e-9 * side**3, lambda: matrix @ matrix):.0f} GFLOP/s (f32 matrices), "
+        f"{rate(copied.nbytes / 1e9, copied.copy):.1f} GB/s copied; of the example clip "
+        f"{rate(len(frames), decode):.0f} frames/s decoded, {rate(len(frames), encode):.0f} encoded."
+    )
+
+
 def report_clips(args: argparse.Namespace, work: Path) -> None:
     ours = [sys.executable, PROJECT / "get_hpe_video.py", CLIP, "--network", "blazepose", "--no_display"]
     choices = {"default": [], "every frame inferred": ["--network_step", "1"],
@@ -272,7 +301,7 @@ def report_networks(args: argparse.Namespace, work: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["clips", "photos", "networks"])
+    parser.add_argument("--only", choices=["limits", "clips", "photos", "networks"])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="gpu: a column for it as well")
     parser.add_argument("--model_folder", type=Path, default=PROJECT / "pose")
@@ -285,6 +314,7 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
+        report_limits(work)
         if args.only in (None, "clips"):
             report_clips(args, work)
         if args.only in (None, "photos", "networks") and not (args.model_folder / OPENPOSE.weights.name).exists():

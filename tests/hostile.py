@@ -15,7 +15,6 @@ import contextlib
 import itertools
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -31,7 +30,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from hostile_inputs import KINDS, Case
+from hostile_inputs import KINDS, Case, Chance
 
 LIMIT = 60  # seconds, on a machine that does nothing else
 NO_OVERRIDE = "-dac_override,-dac_read_search"  # else permissions do not hold root back
@@ -91,7 +90,7 @@ def judge(case: Case, folder: Path, code: int | None, out: str, err: str) -> lis
     elif code in (0, 1, 2) and "2>" not in case.shell:
         wrong += judge_words(code, out, err)
     with contextlib.suppress(PermissionError):
-        wrong += judge_files(folder, case)
+        wrong += judge_files(folder, case, err)
     return wrong
 
 
@@ -110,7 +109,7 @@ def judge_words(code: int, out: str, err: str) -> Iterator[tuple[str, str]]:
             yield "no remedy", f"not one line: {sentence!r}"
 
 
-def judge_files(folder: Path, case: Case) -> Iterator[tuple[str, str]]:
+def judge_files(folder: Path, case: Case, err: str) -> Iterator[tuple[str, str]]:
     """Whether all results are whole, and nothing else is left."""
     temporary = [
         path.name for path in (folder.parent / "tmp").iterdir() if not path.name.startswith(("hostile", "pymp"))
@@ -121,32 +120,25 @@ def judge_files(folder: Path, case: Case) -> Iterator[tuple[str, str]]:
     files = [path for path in [*output.rglob("*"), *folder.glob("t.*")] if path.is_file() and not path.is_symlink()]
     for path in files:
         if re.fullmatch(r"\.[0-9a-f]{8}-\d+.*", path.name):
-            yield "left over", str(path.relative_to(folder))
-        elif path != case.placed or path.stat().st_size:
-            try:
-                is_whole = WHOLE.get(path.suffix, lambda _: True)(path)
-            except (OSError, ValueError, av.FFmpegError, cv2.error):
-                is_whole = False
-            if not is_whole and path.parent != folder:
-                yield "half file", str(path.relative_to(folder))
+            if f"{path.name} beside it cannot be removed" not in err:
+                yield "left over", str(path.relative_to(folder))
+        elif (path != case.placed or path.stat().st_size) and path.parent != folder and not is_whole(path):
+            yield "half file", str(path.relative_to(folder))
 
 
-def plays(path: Path) -> bool:
-    with av.open(f"file:{path}", metadata_errors="replace") as clip:
-        return sum(1 for _ in clip.decode(video=0)) > 0
-
-
-def is_picture(path: Path) -> bool:
-    return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) is not None
-
-
-WHOLE = {
-    ".jpg": lambda path: is_picture(path) and path.read_bytes().endswith(b"\xff\xd9"),
-    ".png": is_picture,
-    ".json": lambda path: json.loads(path.read_bytes()) is not None,
-    ".csv": lambda path: path.read_bytes().endswith(b"\n"),
-    **dict.fromkeys((".mp4", ".webm", ".mov", ".gif"), plays),
-}
+def is_whole(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError, av.FFmpegError, cv2.error):
+        data = path.read_bytes()
+        if path.suffix in (".jpg", ".png"):
+            is_picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
+            return is_picture and (path.suffix == ".png" or data.endswith(b"\xff\xd9"))
+        if path.suffix in (".mp4", ".webm", ".mov", ".gif"):
+            with av.open(f"file:{path}", metadata_errors="replace") as clip:
+                return any(True for _ in clip.decode(video=0))
+        if path.suffix == ".json":
+            return json.loads(data) is not None
+        return path.suffix != ".csv" or data.endswith(b"\n")
+    return False
 
 
 def trial(kind: str, number: int, seed: int, keep: Path | None) -> tuple[str, int, str, list[tuple[str, str]]]:
@@ -160,12 +152,13 @@ def trial(kind: str, number: int, seed: int, keep: Path | None) -> tuple[str, in
         path.mkdir()
         path.chmod(0o777)
     try:
-        case = maker(random.Random(f"{seed} {kind} {number}"), folder)
+        chance = Chance(f"{seed} {kind} {number}")
+        chance.number = number // len(makers) * makers.count(maker) + makers[: number % len(makers)].count(maker)
+        case = maker(chance, folder)
         code, out, err = execute(case, folder)
         wrong = judge(case, folder, code, out, err)
-        about = (
-            f"{kind} {number} {maker.__name__}: {case.shell} {case.env or ''} {words_of(case)[-len(case.words) - 3 :]}"
-        )
+        words = words_of(case)[-len(case.words) - 3 :]
+        about = f"{kind} {number} {maker.__name__}: {case.shell} {case.env or ''} {words}"
         if wrong and keep:
             with contextlib.suppress(OSError, shutil.Error):
                 shutil.move(place, keep / f"{kind}-{number}")

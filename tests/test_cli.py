@@ -127,6 +127,14 @@ def test_how_an_error_reaches_the_person(error, code, message, capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
+@pytest.mark.parametrize("value", ["", "x", "-1", "9" * 30])
+def test_a_variable_that_opencv_fails_of_is_found_before_work(monkeypatch, capsys, value):
+    monkeypatch.setenv("OPENCV_FOR_THREADS_NUM", value)
+    assert cli.run(lambda: 0) == 1
+    says = f"Error: The environment variable OPENCV_FOR_THREADS_NUM is {value!r} and no number; remove it with: unset "
+    assert capsys.readouterr().err == f"{says}OPENCV_FOR_THREADS_NUM.\n"
+
+
 def test_a_limit_on_memory_that_libraries_die_of_is_found_before_work(monkeypatch, capsys):
     monkeypatch.setattr("resource.getrlimit", lambda _: (900 << 20, -1))
     assert cli.run(lambda: 0) == 1

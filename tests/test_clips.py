@@ -265,7 +265,7 @@ def test_damage_is_reported(tmp_path):
     path.write_bytes(damaged)
     frames, source = read(path)
     assert len(frames) == 99
-    assert "has 1 damaged frames or packets" in source.notes[0]
+    assert "has 1 damaged frame or packet" in source.notes[0]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
@@ -349,6 +349,16 @@ def make_sound(path):
     with wave.open(str(path), "wb") as sound:
         sound.setparams((1, 2, 8000, 8000, "NONE", ""))
         sound.writeframes(bytes(16000))
+
+
+def test_a_clip_that_may_not_be_read_has_its_own_remedy(clip, monkeypatch):
+    def refuse(*_, **__):
+        raise av.error.PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(av, "open", refuse)
+    with pytest.raises(PoseError, match=r"cannot be opened as a clip \(Permission denied\)") as caught:
+        ClipReader(clip)
+    assert caught.value.argument == "permissions"
 
 
 def test_an_address_plays_where_its_server_cannot_seek_if_its_index_comes_first(tmp_path):
@@ -462,7 +472,7 @@ def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
 
 def test_a_file_that_a_server_sends_has_an_end(tmp_path, web):
     make_clip(tmp_path / "a.ts", codec="libx264")
-    assert len(read(f"{web[0]}/a.ts", when_lost=pytest.fail)[0]) == 10
+    assert len(read(f"{web[0]}/a.ts", when_lost=lambda _: 1 / 0)[0]) == 10
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -489,7 +499,9 @@ def test_a_number_that_no_camera_can_have():
 
 
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "gif"])
-@pytest.mark.parametrize(("fps", "size_wh"), [(29.97, (64, 48)), (23.976, (33, 21)), (0.5, (64, 48)), (1000, (64, 48))])
+@pytest.mark.parametrize(
+    ("fps", "size_wh"), [(29.97, (64, 48)), (23.976, (33, 21)), (0.5, (64, 48)), (1000, (64, 48)), (25, (16, 400))]
+)
 def test_what_is_written_has_the_same_frames_rate_and_size(tmp_path, codec, fps, size_wh):
     path = tmp_path / "out" / f"clip ü{CODECS[codec].suffix}"
     with clip_writer(path, fps, codec) as sink:
@@ -619,6 +631,23 @@ def test_any_name(tmp_path, name):
         sink.write(grey(3), 0.0)
     assert [p.name for p in tmp_path.iterdir()] == [name]
     assert read(tmp_path / name)[0] == [(0, 0.0, 3)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
+def test_a_full_disk_is_noticed_at_once(tmp_path):
+    import resource
+
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    limits, written = resource.getrlimit(resource.RLIMIT_FSIZE), 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        with pytest.raises(PoseError, match="File too large"), clip_writer(tmp_path / "a.mp4", 25) as sink:
+            for n in range(200):
+                sink.write(noise, n / 25)
+                written += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert written < 20
 
 
 def test_what_cannot_be_written_is_one_sentence(tmp_path):

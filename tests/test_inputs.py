@@ -131,3 +131,10 @@ def test_results_have_distinct_names_that_fit():
     assert all(len(name.encode()) < 200 for name in long)
     assert distinct(["ü" * 127]) == long[:1]  # the same in every run
     assert distinct(["x/a", "y/a", "X/a", "x/" + "b" * 300])[:3] == ["x/a", "y/a", "X/a-2"]
+
+
+def test_names_elsewhere_do_not_lead_out_of_the_folder_of_results(monkeypatch):
+    monkeypatch.setattr(inputs.storage, "find", lambda *_: iter([("s3://b/x/../../a.png", "x/../../a.png")]))
+    assert list(inputs.expand("s3://b", (".png",), True, "out")) == [("s3://b/x/../../a.png", "x/a")]
+    assert list(inputs.expand("../../c/a.png", (".png",), True, "out")) == [("../../c/a.png", "c/a")]
+    assert list(inputs.expand("/etc/a.png", (".png",), True, "out")) == [("/etc/a.png", "etc/a")]

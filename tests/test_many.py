@@ -1,6 +1,7 @@
 """Many files: what is left out the next time, workers, clusters, files that lie elsewhere, and how far the work is."""
 
 import argparse
+import errno
 import os
 import shutil
 import signal
@@ -93,6 +94,16 @@ def test_what_is_not_complete_is_made_again(run, photos, change):
     both = change in ("option", "a crash between two results")
     assert skipped(said) == ([] if both else ["in/nobody_coffee.png"])
     assert made == run(get_hpe_image, *options)[2]
+
+
+def test_a_full_disk_ends_the_run(run, photos, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PoseError, match=r"Cannot write .*grace_hopper.*: No space left on device") as caught:
+        run(get_hpe_image, "in")
+    assert cli.REMEDIES[caught.value.argument].startswith("make room")
 
 
 def test_failures_are_tried_again(run, photos):

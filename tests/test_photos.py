@@ -1,6 +1,7 @@
 import os
 import struct
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -110,3 +111,14 @@ def test_a_cut_off_picture_makes_no_noise(tmp_path, capfd, monkeypatch, suffix):
     monkeypatch.setattr(sys, "stderr", None)  # closed: there is nothing to silence
     with pytest.raises(PoseError, match="damaged"):
         read_picture(path)
+
+
+def test_what_may_not_be_read_has_its_own_remedy(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    (tmp_path / "a.png").touch()
+    with pytest.raises(PoseError, match=r"a\.png: Permission denied") as caught:
+        read_picture(tmp_path / "a.png")
+    assert caught.value.argument == "permissions"

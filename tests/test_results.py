@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -99,6 +100,27 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PoseError, match=r"Cannot write .*a.json: "):
         results.save_text(tmp_path / "file" / "a.json", "{}")
+
+
+def test_what_cannot_be_removed_from_a_folder_that_became_read_only_is_named(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(PoseError) as caught, results.atomic_write(tmp_path / "a.json") as part:
+        part.touch()
+        monkeypatch.setattr(os, "replace", refuse)
+        monkeypatch.setattr(Path, "unlink", refuse)
+    assert str(caught.value).endswith(f"a.json: Permission denied; {part.name} beside it cannot be removed")
+    assert part.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "nouns", "says"),
+    [(0, ["frame"], "0 frames"), (1, ["frame"], "1 frame"), (1, ["person", "people"], "1 person"),
+     (2, ["person", "people"], "2 people")],
+)  # fmt: skip
+def test_plurals(number, nouns, says):
+    assert results.counted(number, *nouns) == says
 
 
 def test_pictures_are_written_and_look_the_same(tmp_path):

@@ -26,7 +26,8 @@ def read_picture(path: Path) -> np.ndarray:
             raise PoseError(f"{path} is too large a file for a picture", "image")
         data = np.frombuffer(path.read_bytes(), np.uint8)  # cv2.imread cannot open every name on Windows
     except OSError as error:
-        raise PoseError(f"Cannot read {path}: {error.strerror}", "image") from error
+        argument = "permissions" if isinstance(error, PermissionError) else "image"
+        raise PoseError(f"Cannot read {path}: {error.strerror}", argument) from error
     if not data.size:
         raise PoseError(f"{path} is empty", "image")
     try:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from .. import PoseError
+from .results import counted
 from .sources import USUAL_FPS, Camera, Frame, Pictures, Video, is_live, is_numbered
 
 QUEUE_LENGTH = 2  # frames that may wait before or behind the network
@@ -99,7 +100,7 @@ class ClipReader:
         notes = [f"{self.name} {note}" for note in self.source.notes]
         notes += [f"{self.name} was away for {self.away:.0f} s"] if self.away else []
         if self.ended and self.t * self.source_fps + 1 < 0.9 * self.end:
-            counts = f"gave {self.frames_read} frames of the {len(self)} that its container reports"
+            counts = f"gave {counted(self.frames_read, 'frame')} of the {len(self)} that its container reports"
             notes.append(f"{self.name} {counts}: it may be cut off or damaged")
         return notes
 

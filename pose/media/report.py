@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .results import count_people
+from .results import counted
 
 if TYPE_CHECKING:
     from .reader import ClipReader
@@ -78,10 +78,10 @@ class Summary:
         people = [f"{seconds * frames / self.frames:.1f}" for _, frames in self.seen.most_common()]
         if self.seen:
             more = f" and {len(people) - MAX_LISTED} for less" if len(people) > MAX_LISTED else ""
-            who = f"{count_people(len(people))}, seen for {', '.join(people[:MAX_LISTED])} s{more}"
+            who = f"{counted(len(people), 'person', 'people')}, seen for {', '.join(people[:MAX_LISTED])} s{more}"
         else:
-            who = f"up to {count_people(self.most)} in a frame" if self.most else "nobody seen"
+            who = f"up to {counted(self.most, 'person', 'people')} in a frame" if self.most else "nobody seen"
         w, h = self.size_wh
-        frames = f"{self.frames} {'frame' if self.frames == 1 else 'frames'} at {fps:.4g} fps ({seconds:.1f} s)"
-        speed = f", {(self.frames - self.resumed_from) / clock.total:.0f} frames a second"
+        frames = f"{counted(self.frames, 'frame')} at {fps:.4g} fps ({seconds:.1f} s)"
+        speed = f", {counted(round((self.frames - self.resumed_from) / clock.total), 'frame')} a second"
         return file_report(f"{name}, {w}x{h}, {frames}", who, clock, paths, speed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -43,8 +44,9 @@ def flat(points: np.ndarray) -> list[float | int]:
     return [rounded(value) for value in points.ravel().tolist()]
 
 
-def count_people(people: int) -> str:
-    return f"{people} {'person' if people == 1 else 'people'}"
+def counted(number: int, one: str, many: str = "") -> str:
+    """The number with the noun that fits it."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def rounded(value: float) -> float | int:
@@ -70,9 +72,19 @@ def atomic_write(path: Path, partial: Path | None = None) -> Iterator[Path]:
                     replace(part, partial)
                 raise
             replace(part, path)
+    except PoseError as error:
+        if is_left(part):
+            raise PoseError(f"{error}; {part.name} beside it cannot be removed", error.argument) from error
+        raise
     finally:
-        with contextlib.suppress(OSError):  # the folder may be gone or read-only by now: reported above
-            remove(part)
+        is_left(part)
+
+
+def is_left(part: Path) -> bool:
+    """Whether a file or folder could not be removed, as one in a folder that is read-only by now."""
+    with contextlib.suppress(OSError):
+        remove(part)
+    return part.exists()
 
 
 @contextlib.contextmanager
@@ -81,7 +93,13 @@ def write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PoseError(f"Cannot write {path}: {error.strerror or error}", "output_dir") from error
+        raise write_error(path, error) from error
+
+
+def write_error(path: Path, error: Any) -> PoseError:
+    reason = getattr(error, "strerror", None) or error
+    is_full = getattr(error, "errno", None) == errno.ENOSPC
+    return PoseError(f"Cannot write {path}: {reason}", "full" if is_full else "output_dir")
 
 
 def hidden(path: Path, process: int | str) -> Path:

@@ -19,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 
 from .. import PoseError
 from .photos import check_is_file, on_white, read_picture
+from .results import counted
 from .storage import is_remote
 
 USUAL_FPS = 30  # for sources that do not report theirs
@@ -26,6 +27,7 @@ MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a
 MAX_REORDER = 32  # packets by which a frame may stand later in the file than it is shown, with a margin
 # Text in a clip's file may be in any encoding; PyAV 19 takes it as it is by itself.
 ANY_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+DECODER_THREADS = 2  # each takes memory for pictures, and two are quicker than the rest of the work
 SILENT_FOR = 10  # seconds after which an address that sends nothing counts as ended
 FILE_PROTOCOLS = {"protocol_whitelist": "file"}  # what a playlist, which is a file, may lead FFmpeg to
 LIVE_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,udp,rtp,rtsp,rtmp,rtmps,srt,crypto,httpproxy"}
@@ -128,12 +130,13 @@ class Video:
         try:
             self.container: Any = av.open(self.name, "r", None, options, timeout=SILENT_FOR, **ANY_TEXT)
         except av.FFmpegError as error:
-            raise PoseError(f"{name} cannot be opened as a clip ({error.strerror})", "video") from error
+            argument = "permissions" if isinstance(error, PermissionError) else "video"
+            raise PoseError(f"{name} cannot be opened as a clip ({error.strerror})", argument) from error
         stream: Any = self.container.streams.best("video")
         if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
             self.container.close()
             raise PoseError(f"{name} has no moving pictures", "video")
-        stream.thread_type = "AUTO"
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
         self.stream = stream
 
     @property
@@ -143,7 +146,9 @@ class Video:
 
     @property
     def notes(self) -> list[str]:
-        notes = [f"has {self.broken} damaged frames or packets"] if self.broken else []
+        notes = [f"has {counted(self.broken, 'damaged frame or packet', 'damaged frames or packets')}"] * bool(
+            self.broken
+        )
         return notes + (["stopped sending"] if self.breaks_off and not self.files else [])
 
     def frames(self, first: int) -> Iterator[Frame]:

@@ -18,11 +18,12 @@ import numpy as np
 
 from .. import PoseError
 from .reader import QUEUE_LENGTH, ClipReader
-from .results import atomic_write
+from .results import atomic_write, write_error
 from .sources import ANY_TEXT, FILE_PROTOCOLS
 
 MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
 ENCODER_THREADS = 4  # more take memory at 4K and gain little
+MIN_THREADED = 64  # pixels; with a side of 24 the AV1 encoder's threads wait for each other without end
 SEEK_BACK = 1.0  # seconds before the time wanted, as the sound of a time may stand before its picture
 GIF_SIDE, GIF_STEP = 480, 6  # pixels and hundredths of a second at least: larger ones get too heavy for a page or chat
 LIMITED, BT601, UNSPECIFIED = 1, 6, 2  # FFmpeg's numbers for the range and matrix of colours
@@ -42,7 +43,7 @@ class Codec(NamedTuple):
 
 OPUS = (("opus", "vorbis"), "libopus")
 CODECS = {
-    "h264": Codec(".mp4", "libx264", "yuv420p", {"preset": "ultrafast", "crf": "20"}),
+    "h264": Codec(".mp4", "libx264", "yuv420p", {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"}),
     "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}, time_base=Fraction(1, 60000)),  # its finest
     "vp9": Codec(
         ".webm", "libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0"}, *OPUS
@@ -89,7 +90,7 @@ class ClipWriter:
     comment: str = ""
 
     def __post_init__(self) -> None:
-        self.queue: queue.Queue[tuple[np.ndarray, float] | None] = queue.Queue(QUEUE_LENGTH)
+        self.queue: queue.Queue[tuple[av.VideoFrame, float] | None] = queue.Queue(QUEUE_LENGTH)
         self.clip: Any = None  # of PyAV, as is its stream
         self.error: Exception | None = None
         self.notes: list[str] = []
@@ -105,7 +106,7 @@ class ClipWriter:
         """
         if self.error:
             raise self.error
-        self.queue.put((frame, t))
+        self.queue.put((self.to_yuv(frame), t))
 
     def close(self) -> None:
         """Wait until all frames are written."""
@@ -119,23 +120,29 @@ class ClipWriter:
             self.finish()
         except Exception as error:
             is_ours = isinstance(error, PoseError)
-            self.error = error if is_ours else PoseError(f"Cannot write {self.path}: {reason(error)}", "output_dir")
+            self.error = error if is_ours else write_error(self.path, error)
             with contextlib.suppress(av.FFmpegError, OSError):
                 if self.clip:
                     self.clip.close()
             while item is not None:  # so that nobody waits for room in the queue
                 item = self.queue.get()
 
-    def encode(self, picture: Any, t: float) -> None:
+    def to_yuv(self, picture: Any) -> av.VideoFrame:
+        """What the codec takes, which has half the bytes as a rule."""
         h, w = picture.shape[:2]
         if w % 2 or h % 2:
             picture = cv2.copyMakeBorder(picture, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
         if self.codec.encoder == "gif":
             scale = min(1, GIF_SIDE / max(picture.shape[:2]))
             picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        if self.codec.pix_fmt == "yuv420p":  # OpenCV does it three times as quickly as FFmpeg
+            return av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), "yuv420p")
+        return av.VideoFrame.from_ndarray(picture, "bgr24")
+
+    def encode(self, frame: av.VideoFrame, t: float) -> None:
         if self.clip is None:
             self.first_t = t if self.resumes_at is None else self.resumes_at
-            self.open(picture.shape[1], picture.shape[0])
+            self.open(frame.width, frame.height)
             if self.partial and self.resumes_at is not None:
                 self.copy(self.partial)
         pts = round((t - self.first_t) / self.codec.time_base)
@@ -143,10 +150,6 @@ class ClipWriter:
             return
         self.pts, self.end = max(pts, self.pts + 1), t - self.first_t + float(1 / self.fps)
         self.mux_sound(t - self.first_t)
-        if self.codec.pix_fmt == "yuv420p":  # OpenCV does it three times as quickly as FFmpeg
-            frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), "yuv420p")
-        else:
-            frame = av.VideoFrame.from_ndarray(picture, "bgr24")
         if self.codec.encoder == "gif":
             self.palette.push(frame)
             frame = self.palette.pull()
@@ -160,7 +163,7 @@ class ClipWriter:
             stream: Any = clip.streams.video[0]
             if self.codec.encoder == "gif":
                 for frame in clip.decode(stream):
-                    self.encode(frame.to_ndarray(format="bgr24"), self.first_t + (frame.time or 0))
+                    self.encode(frame.reformat(format="bgr24"), self.first_t + (frame.time or 0))
                 return
             is_h264 = self.codec.encoder == "libx264"  # an MP4 holds it in another form than the encoder gives it
             bitstream = "h264_mp4toannexb" if is_h264 else "null"
@@ -193,7 +196,8 @@ class ClipWriter:
         self.stream = self.clip.add_stream(self.codec.encoder, rate=rate, options=dict(self.codec.options))
         self.stream.width, self.stream.height, self.stream.pix_fmt = w, h, self.codec.pix_fmt
         context = self.stream.codec_context
-        context.thread_count, context.time_base = ENCODER_THREADS, self.codec.time_base
+        context.thread_count = ENCODER_THREADS if min(w, h) >= MIN_THREADED else 1
+        context.time_base = self.codec.time_base
         if self.codec.encoder == "gif":
             self.palette = palette_filter(w, h)
         if self.codec.pix_fmt == "yuv420p":

@@ -205,6 +205,7 @@ class OnnxRuntime:
         options = self.onnxruntime.SessionOptions()
         options.log_severity_level = LOG_FATAL
         options.intra_op_num_threads = thread_count()
+        options.enable_mem_pattern = False  # which takes memory and saves no time
         entries = {"session.model_external_initializers_file_folder_path": os.path.abspath(weights_folder or "")}
         if self.device == "CPU":  # threads that spin while another network or OpenCV computes take its time
             entries["session.intra_op.allow_spinning"] = "0"
