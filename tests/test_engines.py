@@ -214,7 +214,7 @@ def test_where_only_opencv_is_a_hint_says_what_another_engine_brings(monkeypatch
 
 @pytest.mark.parametrize("engine", ["opencv", *OPTIONAL])
 def test_a_photo_imports_nothing_for_clips_and_no_other_engine_and_reports_nothing(engine, tmp_path):
-    """PyAV takes as long to import as numpy; what ONNX Runtime will send to its maker lies below the home before."""
+    """PyAV takes as long to import as numpy. ONNX Runtime would keep below the home what it reports to its maker."""
     if engine != "opencv":
         pytest.importorskip(engine)
     unused = {"av", "tqdm", "matplotlib", "openvino_telemetry", *OPTIONAL} - {engine}
