@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest import mock
 
 import av
 import cv2
@@ -19,7 +20,7 @@ from test_clips import make_clip
 
 import get_hpe_image
 import get_hpe_video
-from pose import cli
+from pose import COCO, PoseEstimator, cli, draw_heatmaps, draw_keypoints, draw_skeleton
 from pose.cli import PROJECT
 from pose.media.photos import read_picture
 
@@ -252,11 +253,28 @@ def test_pictures_with_too_many_pixels_are_refused(run_process, tmp_path):
     assert done.stderr == "Error: 52.png has too many pixels; raise --max_pixels or make it smaller.\n"
 
 
-@pytest.mark.parametrize(("background", "level"), [("black", 0), ("white", 255)])
-def test_background(run, background, level):
-    run(get_hpe_image, "--background", background)
-    drawn = cv2.imread("Output/ImageCOCO/example_image1-Skeleton-COCO.jpg")
-    assert abs(int(np.median(drawn)) - level) <= 1
+def test_options_of_drawing(run, monkeypatch):
+    """They reach each picture that is written and shown."""
+    windows = mock.Mock()
+    monkeypatch.setattr("pose.window.Windows", lambda wanted: windows if wanted else mock.Mock())
+    options = "--network blazepose --threshold 0.7 --background white --no_face --show_scores --style classic"
+    done = run(get_hpe_image, EXAMPLE, *options.split(), "--heatmaps", "fields")
+    ((shown,), how), estimator = windows.show.call_args, PoseEstimator(network="blazepose", threshold=0.7)
+    assert list(shown) == [f"{kind}, {EXAMPLE}, a key goes on" for kind in ("Keypoints", "Skeleton", "Heatmaps")]
+    assert how == {"wait": True}
+    photo = cv2.imread(str(EXAMPLE))
+    white, people = np.full_like(photo, 255), estimator(photo)
+    expected = [
+        draw_keypoints(white, people, COCO, face=False, show_scores=True),
+        draw_skeleton(white, people, COCO, face=False, show_scores=True, style="classic"),
+        draw_heatmaps(photo, estimator.heatmap_network(photo), COCO, "fields"),
+    ]
+    assert all(map(np.array_equal, shown.values(), expected))
+    assert f": 1 person, {(people[:, :, 2] > 0).sum()} keypoints; " in done.out
+    assert (people[:, :, 2] == 0).any()
+    run(get_hpe_image, EXAMPLE, "--no_display", "--network", "blazepose", "--background", "black")
+    assert windows.show.call_count == 1
+    assert np.median(cv2.imread("Output/ImageCOCO/example_image1-Skeleton-COCO.jpg")) <= 1
 
 
 def missing(name):
