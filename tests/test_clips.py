@@ -634,13 +634,13 @@ def test_any_name(tmp_path, name):
 def test_a_full_disk_is_noticed_at_once(tmp_path):
     import resource
 
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    noise = np.random.default_rng(0)
     limits, written = resource.getrlimit(resource.RLIMIT_FSIZE), 0
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
     try:
         with pytest.raises(PoseError, match="File too large"), clip_writer(tmp_path / "a.mp4", 25) as sink:
             for n in range(200):
-                sink.write(noise, n / 25)
+                sink.write(noise.integers(0, 256, (240, 320, 3), np.uint8), n / 25)
                 written += 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
