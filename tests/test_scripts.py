@@ -26,6 +26,7 @@ from pose.media.photos import read_picture
 
 EXAMPLE = PROJECT / "Input" / "example_image1.png"
 HIPS = [8, 11]
+QUICK = ["--network", "blazepose", "--net_resolution", "96x96"]  # where nobody is to be found
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_what_the_network_saw(run, tmp_path):
 
 def test_nobody_is_no_error(run, tmp_path):
     cv2.imwrite("plain.png", np.full((200, 300, 3), 90, np.uint8))
-    done = run(get_hpe_image, "plain.png", "--write_json", "--net_resolution", "96x96")
+    done = run(get_hpe_image, "plain.png", "--write_json", *QUICK)
     assert done.code == 0
     assert "plain.png, 300x200: 0 people, 0 keypoints; " in done.out
     assert poses(tmp_path / "Output" / "ImageCOCO" / "plain_keypoints.json").shape[0] == 0
@@ -249,7 +250,7 @@ def test_what_is_not_in_pythons_path_or_printable(tmp_path):
 def test_pictures_with_too_many_pixels_are_refused(run_process, tmp_path):
     for width in (51, 52):
         cv2.imwrite(str(tmp_path / f"{width}.png"), np.full((20, width, 3), 90, np.uint8))
-    done = run_process(get_hpe_image, "--max_pixels", "1020", "51.png", "52.png")
+    done = run_process(get_hpe_image, *QUICK, "--max_pixels", "1020", "51.png", "52.png")
     assert done.stderr == "Error: 52.png has too many pixels; raise --max_pixels or make it smaller.\n"
 
 
@@ -374,7 +375,7 @@ def test_several_clips_and_one_bad_one(run, tmp_path):
     make_clip(folder / "two.avi", codec="mjpeg")
     (folder / "bad.mov").write_text("no clip")
     (folder / "notes.txt").write_text("none either")
-    done = run(get_hpe_video, "--network", "blazepose", "--video_file", folder)
+    done = run(get_hpe_video, *QUICK, "--video_file", folder)
     assert (done.code, done.err.count("Error")) == (1, 1)
     assert "bad.mov" in done.err
     assert results(tmp_path) == [f"Output/VideoCOCO/{name}_skeleton_COCO.mp4" for name in ("one", "two")]
@@ -389,7 +390,7 @@ def test_quiet(run, command, options):
 def test_numbered_pictures_are_a_clip(run, tmp_path):
     for n in range(5):
         cv2.imwrite(f"frame_{n:04}.png", np.full((48, 64, 3), 40 * n, np.uint8))
-    assert run(get_hpe_video, "--network", "blazepose", "--video_file", "frame_%04d.png").code == 0
+    assert run(get_hpe_video, *QUICK, "--video_file", "frame_%04d.png").code == 0
     assert results(tmp_path) == ["Output/VideoCOCO/frame_skeleton_COCO.mp4"]
     assert len(frames_of(tmp_path / results(tmp_path)[0])[0]) == 5
 
@@ -401,7 +402,7 @@ def test_odd_and_long_names_and_two_of_one_name(run, tmp_path):
     (tmp_path / "in" / "walk").mkdir(parents=True)
     for stem in [*odd, "walk/walk"]:
         shutil.copy(clip, tmp_path / "in" / f"{stem}.mp4")
-    done = run(get_hpe_video, "--network", "blazepose", "--write_json", "--video_file", "in", "in/walk/walk.mp4")
+    done = run(get_hpe_video, *QUICK, "--write_json", "--video_file", "in", "in/walk/walk.mp4")
     assert (done.code, done.err) == (0, "")
     folder = tmp_path / "Output" / "VideoCOCO"
     names = {path.name for path in folder.iterdir()}
@@ -427,7 +428,7 @@ def test_sound(run, tmp_path, monkeypatch, option, expected):
     """Without a program that converts it."""
     monkeypatch.setenv("PATH", "/nowhere")
     clip = make_clip(tmp_path / "a.mp4", frames=40, codec="libx264", sound="aac")
-    done = run(get_hpe_video, "--network", "blazepose", option, "--frame_first", "10", "--video_file", clip)
+    done = run(get_hpe_video, *QUICK, option, "--frame_first", "10", "--video_file", clip)
     assert (done.code, done.err) == (0, "")
     path = tmp_path / "Output" / "VideoCOCO" / "a_skeleton_COCO.mp4"
     assert len(frames_of(path)[0]) == 30
