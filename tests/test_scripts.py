@@ -437,6 +437,19 @@ def test_sound(run, tmp_path, monkeypatch, option, expected):
         assert abs(sum(frame.samples / frame.sample_rate for frame in frames) - expected) < (0.05 if expected else 1e-9)
 
 
+def test_json_of_a_turned_clip_is_in_the_pixels_of_the_clip_that_is_written(run, tmp_path):
+    folder, xy = tmp_path / "Output" / "VideoCOCO", {}
+    for turn in (0, 90):
+        run(get_hpe_video, "--network", "blazepose", "--write_json", "--frame_last", "0", "--frame_rotate", str(turn))
+        (person,) = json.loads(next((folder / "example_video1_json").iterdir()).read_text())["people"]
+        keypoints = np.reshape(person["pose_keypoints_2d"], (-1, 3))
+        xy[turn] = keypoints[:, :2][keypoints[:, 2] > 0].mean(axis=0)
+    (frame, *_), _ = frames_of(folder / "example_video1_skeleton_COCO.mp4")
+    assert frame.shape[:2] == (856, 424)
+    x, y = xy[0]
+    assert xy[90] == pytest.approx([423 - y, x], abs=10)
+
+
 def test_missing_packages_are_one_sentence(tmp_path):
     """Python without site-packages has no OpenCV."""
     command = [sys.executable, "-S", "-E", get_hpe_image.__file__]
