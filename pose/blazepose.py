@@ -9,7 +9,7 @@ Numbers and rules are MediaPipe's (pose_landmark graphs, refine_landmarks_from_h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,7 +22,6 @@ from .networks.registry import BLAZEPOSE, PACKAGE
 from .poses import size
 from .skeletons import COCO, HEAD, HIPS, NECK, SHOULDERS
 
-OUTPUTS = ["landmarks", "presence", "heatmaps", "world_landmarks"]
 LANDMARKS = 39  # 33 of the body and 6 that describe the crop
 CENTRE, RIM = 33, 34  # the middle of the hips, and a point straight above it on the circle around the body
 STRIDE = SIDE / 64  # of the heatmaps, and
@@ -65,19 +64,8 @@ Inference = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]
 class LandmarkNetwork:
     """Call it with a picture and a crop of it for a PersonEstimate."""
 
-    def __init__(self, forward: Callable[[np.ndarray], list[np.ndarray]]) -> None:
-        """forward: takes the network's input (1, 3, 256, 256) to its OUTPUTS."""
-        self.forward = forward
-
-    @classmethod
-    def load(cls, engine: Engine) -> LandmarkNetwork:
-        forward = load_network(engine, BLAZEPOSE, PACKAGE)
-
-        def outputs(blob: np.ndarray) -> list[np.ndarray]:
-            by_name = forward(blob)
-            return [by_name[name] for name in OUTPUTS]
-
-        return cls(outputs)
+    def __init__(self, engine: Engine) -> None:
+        self.forward = load_network(engine, BLAZEPOSE, PACKAGE)
 
     def __call__(
         self,
@@ -111,10 +99,11 @@ class LandmarkNetwork:
         return PersonEstimate(coco_pose(xy, scores, crop.turn_to_picture(world)), presence, confidence, next_crop)
 
     def infer(self, image: np.ndarray) -> Inference:
-        landmarks, presence, heatmaps, world = self.forward(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True))
-        xyz = landmarks.reshape(LANDMARKS, 5)[:, :3].copy()
-        refined, peaks = refine_by_heatmaps(xyz[:, :2], heatmaps[0])
-        return xyz, refined, in_metres(refined, world.reshape(LANDMARKS, 3)), peaks, float(presence[0, 0])
+        found = self.forward(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True))
+        xyz = found["landmarks"].reshape(LANDMARKS, 5)[:, :3].copy()
+        refined, peaks = refine_by_heatmaps(xyz[:, :2], found["heatmaps"][0])
+        world = in_metres(refined, found["world_landmarks"].reshape(LANDMARKS, 3))
+        return xyz, refined, world, peaks, float(found["presence"][0, 0])
 
 
 def merge_mirrored(one: Inference, mirrored: Inference) -> Inference:

@@ -324,9 +324,8 @@ def report_os_error(error: OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):  # its reader has gone, as in `| head`
         return 1
-    return report_error(
-        f"{error.filename or 'The output'}: {error.strerror or error}; check the path and its permissions"
-    )
+    what = f"{error.filename or 'The output'}: {error.strerror or error}"
+    return report_error(f"{what}; check the path and its permissions")
 
 
 def check_output(folder: Path | str) -> None:

@@ -25,7 +25,7 @@ from .media.checkpoint import (
 )
 from .media.reader import ClipReader
 from .media.report import Stopwatch, progress
-from .media.results import clip_json, people_to_json, remove_leftovers, settings_tag
+from .media.results import clip_json, people_to_json, remove_leftovers, set_aside, settings_tag
 from .media.sources import is_live, source_files
 from .media.writer import CODECS, clip_writer
 from .plot import Plot
@@ -211,6 +211,9 @@ class ClipJob:
                 writer.write(picture, frame.t)
 
             yield write, writer.notes
+            writer.close()
+            if args.write_json:
+                set_aside(self.json)  # whenever this is killed, no older JSON stands beside the new clip
 
     def report(self) -> str:
         """What the screen shows of the clip."""

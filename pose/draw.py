@@ -64,11 +64,12 @@ def draw_skeleton(
     draw_person = {"modern": draw_modern, "openpose": draw_openpose, "classic": draw_classic}[style]
     for person, tone in reversed(list(zip(people, tones, strict=True))):
         draw_person(canvas, person, skeleton, tone, line_width)
+    widths = [limb_width(person, canvas) for person in people]
     if show_scores:
-        write_labels(canvas, people, limb_widths(people, canvas), lambda _, score: f"{score:.2f}")
+        write_labels(canvas, people, widths, lambda _, score: f"{score:.2f}")
     if show_ids:
-        for person, identity, tone in zip(people, ids, tones, strict=True):
-            height = 1.5 * text_height(limb_width(person, canvas))
+        for person, identity, tone, width in zip(people, ids, tones, widths, strict=True):
+            height = 1.5 * text_height(width)
             top = min(person[person[:, 2] > 0, :2].tolist(), key=lambda xy: xy[1], default=None)
             if top:
                 write(canvas, str(identity), np.array(top) - (height / 3, height), height, tone)
@@ -85,13 +86,13 @@ def draw_keypoints(
     check_picture(picture)
     check_people(people, skeleton)
     canvas, people = picture.copy(), people if face else without_face(people, skeleton)
-    for person in people[::-1]:
-        radius = DOT_SHARE * limb_width(person, canvas)
+    widths = [limb_width(person, canvas) for person in people]
+    for person, width in reversed(list(zip(people, widths, strict=True))):
+        radius = DOT_SHARE * width
         for keypoint, colour in zip(person, rainbow(len(person)), strict=True):
             if keypoint[2] > 0:
                 dot(canvas, keypoint, BLACK, radius + max(1, radius / 4))
                 dot(canvas, keypoint, colour, radius)
-    widths = limb_widths(people, canvas)
     write_labels(canvas, people, widths, lambda k, score: f"{k} {score:.2f}" if show_scores else str(k))
     return canvas
 
@@ -210,10 +211,6 @@ def found_limbs(person: np.ndarray, skeleton: Skeleton) -> list[Limb]:
 def limb_width(person: np.ndarray, picture: np.ndarray) -> int:
     """Pixels, from the person's size; someone seen in part is as large as the picture shows."""
     return max(2, round(float(LIMB_SHARE * min(size(person), max(picture.shape[:2])))))
-
-
-def limb_widths(people: np.ndarray, picture: np.ndarray) -> list[int]:
-    return [limb_width(person, picture) for person in people]
 
 
 def dimmed(colour: Colour, light: float) -> Colour:

@@ -113,6 +113,8 @@ def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path 
 
 def read_lines(name: str) -> Iterator[str]:
     """The paths in a list, one a line, of a file or of standard input; they may hold any bytes but line ends."""
+    if name == STDIN and sys.stdin is None:
+        raise PoseError("Standard input is closed and holds no list of paths; pipe one into it")
     with open(sys.stdin.fileno() if name == STDIN else name, "rb", closefd=name != STDIN) as lines:
         for line in lines:
             if b"\0" in line:

@@ -55,12 +55,11 @@ class Skeleton:
         """The upper and lower arms and legs, from the trunk outwards: right limb, left limb."""
         other = {(limb.start, limb.end): limb for limb in self.limbs}
         pairs = ((limb, other[self.mirrored[limb.start], self.mirrored[limb.end]]) for limb in self.limbs)
-        head = ("REye", "REar")  # the face needs no such help
+        names = self.keypoints
         return tuple(
             (right, left)
-            for right, left in pairs
-            if self.keypoints[right.start][0] == self.keypoints[right.end][0] == "R"
-            and self.keypoints[right.end] not in head
+            for right, left in pairs  # the face needs no such help
+            if names[right.start][0] == names[right.end][0] == "R" and names[right.end] not in ("REye", "REar")
         )
 
     @cached_property

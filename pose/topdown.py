@@ -62,7 +62,7 @@ class TopDown:
     def __init__(self, engine: Engine, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
         self.preset, self.engine = preset, engine
         self.pool = ThreadPoolExecutor(1)
-        landmarks = self.pool.submit(LandmarkNetwork.load, engine)
+        landmarks = self.pool.submit(LandmarkNetwork, engine)
         self.detector = HeatmapNetwork(MOBILENET, PACKAGE, engine, net_wh, mirrored=preset.mirrored)
         self.landmarks = landmarks.result()
 
@@ -71,7 +71,7 @@ class TopDown:
         """For the pool's thread: two inferences in parallel use two cores better than one does."""
         if self.engine.is_thread_safe:
             return self.pool.submit(lambda: self.landmarks)
-        return self.pool.submit(LandmarkNetwork.load, self.engine)
+        return self.pool.submit(LandmarkNetwork, self.engine)
 
     def track(self, picture: np.ndarray, crop: Crop, masked: Sequence[np.ndarray]) -> PersonEstimate:
         """The person in a crop of a clip's frame, other people's poses masked."""

@@ -290,7 +290,7 @@ def report_networks(args: argparse.Namespace, work: Path) -> None:
             networks |= {f"{OPENPOSE.name}, --stages {stages}": load(stages) for stages in range(STAGES - 1, 0, -1)}
         for row, network in networks.items():
             functions[row, column] = lambda network=network: network(picture)
-        landmarks = LandmarkNetwork.load(engine)
+        landmarks = LandmarkNetwork(engine)
         functions["BlazePose's landmarks", column] = lambda landmarks=landmarks: landmarks.forward(blob)
         functions[f"loading {OPENPOSE.name}", column] = load
     for function in functions.values():

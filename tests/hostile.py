@@ -44,13 +44,11 @@ REMEDY = re.compile(
 
 def execute(case: Case, folder: Path) -> tuple[int | None, str, str]:
     """Run it: exit code (None: it hung), standard output and errors."""
-    command = [shutil.which("bash"), "-c", f'{case.shell}\nexec "$@"', "bash", *map(str, words_of(case))]
+    variables = [f"{name}={value}" for name, value in case.env.items()]  # which bash itself would complain of
+    words = [shutil.which("env"), *variables, *map(str, words_of(case))]
+    command = [shutil.which("bash"), "-c", f'{case.shell}\nexec "$@"', "bash", *words]
     env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    env |= {
-        "TMPDIR": str(folder.parent / "tmp"),
-        "OMP_NUM_THREADS": "1",
-        "OPENCV_OPENCL_RUNTIME": "disabled",
-    } | case.env
+    env |= {"TMPDIR": str(folder.parent / "tmp"), "OMP_NUM_THREADS": "1", "OPENCV_OPENCL_RUNTIME": "disabled"}
     with open(folder.parent / "out", "wb") as out, open(folder.parent / "err", "wb") as err:
         process = subprocess.Popen(
             command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True

@@ -1,5 +1,4 @@
 import contextlib
-import functools
 import http.server
 import itertools
 import os
@@ -89,6 +88,14 @@ def test_the_first_frame_is_the_same_with_and_without_seeking(tmp_path, name):
     for first in (1, 11, 12, 13, 77, 119):
         assert read(path, first=first)[0] == everything[first:]
     assert read(path, first=120)[0] == []
+
+
+def test_the_first_frame_is_sought(tmp_path, monkeypatch):
+    path = make_clip(tmp_path / "a.mp4", frames=120, codec="libx264", gop_size=12)
+    decoded, decode = [], Video.decode
+    monkeypatch.setattr(Video, "decode", lambda self: (decoded.append(frame) or frame for frame in decode(self)))
+    assert [number for number, _, _ in read(path, first=119)[0]] == [119]
+    assert len(decoded) < 24
 
 
 def test_where_seeking_lands_too_late_it_is_done_frame_by_frame(tmp_path, monkeypatch):
@@ -306,7 +313,7 @@ def test_what_is_no_clip(tmp_path, make, says):
 
 @pytest.fixture
 def web(tmp_path):
-    """A web server of tmp_path: its address, and the paths that it is asked for."""
+    """A web server of tmp_path, which sends whole files only: its address, and the paths that it is asked for."""
     asked = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -317,7 +324,7 @@ def web(tmp_path):
             asked.append(self.path)
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", asked
         server.shutdown()
 
@@ -361,20 +368,15 @@ def test_a_clip_that_may_not_be_read_has_its_own_remedy(clip, monkeypatch):
     assert caught.value.argument == "permissions"
 
 
-def test_an_address_plays_where_its_server_cannot_seek_if_its_index_comes_first(tmp_path):
+def test_an_address_plays_where_its_server_cannot_seek_if_its_index_comes_first(tmp_path, web):
     make_clip(tmp_path / "end.mp4", frames=40, codec="mjpeg", size_wh=(640, 480))
     copy(tmp_path / "end.mp4", tmp_path / "start.mp4")
-    handler = functools.partial(QuietHandler, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        (thread := threading.Thread(target=server.serve_forever, args=[0.01])).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        assert len(read(f"{address}/start.mp4")[0]) == 40
-        with pytest.raises(PoseError, match=f"{address}/end.mp4 sends no frame.*; download it first"):
-            read(f"{address}/end.mp4")
-        with pytest.raises(PoseError, match="Server returned 404 Not Found"):
-            read(f"{address}/none.mp4")
-        server.shutdown()
-        thread.join()
+    address, _ = web
+    assert len(read(f"{address}/start.mp4")[0]) == 40
+    with pytest.raises(PoseError, match=f"{address}/end.mp4 sends no frame.*; download it first"):
+        read(f"{address}/end.mp4")
+    with pytest.raises(PoseError, match="Server returned 404 Not Found"):
+        read(f"{address}/none.mp4")
 
 
 def test_an_address_that_falls_silent_is_noted(tmp_path, monkeypatch):
@@ -473,13 +475,6 @@ def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
 def test_a_file_that_a_server_sends_has_an_end(tmp_path, web):
     make_clip(tmp_path / "a.ts", codec="libx264")
     assert len(read(f"{web[0]}/a.ts", when_lost=lambda _: 1 / 0)[0]) == 10
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Sends whole files only."""
-
-    def log_message(self, *_):
-        pass
 
 
 def test_numbered_pictures_with_a_gap(tmp_path):
@@ -586,7 +581,9 @@ def test_a_browser_plays_clips_to_their_end(tmp_path):
     ],
 )
 def test_the_sound_is_kept_in_step(tmp_path, name, sound, codec, kept):
-    path = make_clip(tmp_path / name, frames=50, codec="mjpeg" if name == "a.avi" else "libx264", sound=sound)
+    times = [n / 25 + 0.01 * (n % 3) for n in range(50)] if name == "a.mkv" else None  # a variable rate
+    codec_in = "mjpeg" if name == "a.avi" else "libx264"
+    path = make_clip(tmp_path / name, frames=50, codec=codec_in, times=times, sound=sound)
     for first, last in ((0, -1), (20, 40)):
         out = tmp_path / f"{first}{CODECS[codec].suffix}"
         assert copy(path, out, codec, first=first, last=last).notes == []

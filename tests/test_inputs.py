@@ -82,6 +82,12 @@ def test_a_list_with_zero_bytes_is_none(find):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_closed_standard_input_is_no_list(find, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(PoseError, match="Standard input is closed"):
+        find("-")
+
+
 def test_links_that_lead_round_or_nowhere(find):
     """In a folder they are no files, by name their turn comes as any other's, and none is followed without end."""
     for link, target in (("loop.png", "loop.png"), ("dangling.png", "nowhere"), ("x/round", "."), ("x/loop", "loop")):

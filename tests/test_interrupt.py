@@ -260,6 +260,27 @@ def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsy
     assert output.err == "Stopped.\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("replaced", ["clip", "JSON"])
+def test_killed_between_two_results_leaves_no_older_json_beside_the_new_clip(tmp_path, clip, run, replaced):
+    """Killed just before a result takes its name: the older ones are whole or gone, and the next run makes all."""
+    folder = tmp_path / "VideoCOCO"
+    assert run(clip) == 0
+    old = {path.name: path.read_bytes() for path in folder.rglob("*.*")}
+    moment = {"clip": "skeleton_COCO.mp4", "JSON": "_json"}[replaced]
+    killed = f"import os, runpy, signal, sys; replace = os.replace; os.replace = lambda part, path: \
+str(path).endswith({moment!r}) and os.kill(os.getpid(), signal.SIGKILL) or replace(part, path); \
+sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    options = ["--network", "blazepose", "--no_display", "--write_json", "--output_dir", tmp_path, "--no_smooth", clip]
+    done = subprocess.run([sys.executable, "-c", killed, cli.PROJECT / "get_hpe_video.py", *options])
+    assert done.returncode == -signal.SIGKILL
+    assert not (folder / WHOLE[0]).exists()
+    assert ((folder / WHOLE[1]).read_bytes() == old[WHOLE[1]]) == (replaced == "clip")
+    assert run("--no_smooth", "--skip_existing", clip) == 0
+    assert left(tmp_path) == WHOLE
+    assert len(list((folder / WHOLE[0]).iterdir())) == FRAMES
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")
 def test_a_full_disk_stops_at_once(tmp_path):
     """A limit on a file's size stands in for it: the write fails in the same way."""

@@ -49,20 +49,15 @@ def test_distance_is_in_sizes_of_the_larger_one():
 
 
 @pytest.mark.parametrize("name", SKELETONS)
-def test_the_same_pose_is_wholly_similar(name):
+def test_the_same_pose_is_wholly_similar_and_someone_elsewhere_is_not(name):
     pose, skeleton = pose_at(name=name), SKELETONS[name]
     assert similarity(pose, pose, skeleton) == pytest.approx(1)
     assert similarity(pose, pose[list(skeleton.mirrored)], skeleton) == pytest.approx(1)  # left and right exchanged
     assert similarity(pose, without(pose, R_WRIST, 9), skeleton) == pytest.approx(1)  # only what both have counts
-
-
-def test_someone_elsewhere_is_not_similar():
-    assert similarity(pose_at(), pose_at(150), COCO) < 0.1
-    assert similarity(pose_at(), pose_at(1000), COCO) < 1e-6
-    small = pose_at(0, 0, 0.3)
-    assert 0.3 > similarity(pose_at(), small, COCO) == pytest.approx(similarity(small, pose_at(), COCO))
-    nobody = np.zeros((18, 3), np.float32)
-    assert similarity(pose_at(), nobody, COCO) == similarity(nobody, nobody, COCO) == 0
+    assert similarity(pose, pose_at(150, name=name), skeleton) < 0.1
+    small, nobody = pose_at(0, 0, 0.3, name), np.zeros_like(pose)
+    assert 0.3 > similarity(pose, small, skeleton) == pytest.approx(similarity(small, pose, skeleton))
+    assert similarity(pose, nobody, skeleton) == similarity(nobody, nobody, skeleton) == 0
 
 
 def test_keypoints_that_agree_count_more_than_how_far_the_others_are():

@@ -53,7 +53,8 @@ def test_what_ctrl_c_stops_is_kept_under_another_name_where_there_is_one(tmp_pat
 
 
 def test_what_ctrl_c_stops_before_anything_was_done_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), results.clip_json(tmp_path / "walk_json"):
+    folders = tmp_path / "walk_json", tmp_path / "walk_json-partial"
+    with pytest.raises(KeyboardInterrupt), results.clip_json(*folders):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -86,13 +87,13 @@ def test_what_a_killed_run_left_goes_and_what_another_writes_stays(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     path = tmp_path / "walk.mp4"
-    others = results.hidden(tmp_path / "run.mp4", ended.pid)
+    others = [results.hidden(tmp_path / "run.mp4", ended.pid), results.hidden(path, "²")]
     parts = [results.hidden(path, process) for process in (ended.pid, os.getpid(), os.getppid())]
-    for part in [others, *parts]:
+    for part in [*others, *parts]:
         part.write_text("half")
     results.hidden(tmp_path / "walk_json", ended.pid).mkdir()
     results.remove_leftovers([path, tmp_path / "walk_json"])
-    assert sorted(tmp_path.iterdir()) == sorted([others, *parts[1:]])
+    assert sorted(tmp_path.iterdir()) == sorted([*others, *parts[1:]])
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):

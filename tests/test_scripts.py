@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest import mock
 
 import av
 import cv2
@@ -19,12 +20,13 @@ from test_clips import make_clip
 
 import get_hpe_image
 import get_hpe_video
-from pose import cli
+from pose import COCO, PoseEstimator, cli, draw_heatmaps, draw_keypoints, draw_skeleton
 from pose.cli import PROJECT
 from pose.media.photos import read_picture
 
 EXAMPLE = PROJECT / "Input" / "example_image1.png"
 HIPS = [8, 11]
+QUICK = ["--network", "blazepose", "--net_resolution", "96x96"]  # where nobody is to be found
 
 
 @pytest.fixture
@@ -183,7 +185,7 @@ def test_what_the_network_saw(run, tmp_path):
 
 def test_nobody_is_no_error(run, tmp_path):
     cv2.imwrite("plain.png", np.full((200, 300, 3), 90, np.uint8))
-    done = run(get_hpe_image, "plain.png", "--write_json", "--net_resolution", "96x96")
+    done = run(get_hpe_image, "plain.png", "--write_json", *QUICK)
     assert done.code == 0
     assert "plain.png, 300x200: 0 people, 0 keypoints; " in done.out
     assert poses(tmp_path / "Output" / "ImageCOCO" / "plain_keypoints.json").shape[0] == 0
@@ -248,15 +250,32 @@ def test_what_is_not_in_pythons_path_or_printable(tmp_path):
 def test_pictures_with_too_many_pixels_are_refused(run_process, tmp_path):
     for width in (51, 52):
         cv2.imwrite(str(tmp_path / f"{width}.png"), np.full((20, width, 3), 90, np.uint8))
-    done = run_process(get_hpe_image, "--max_pixels", "1020", "51.png", "52.png")
+    done = run_process(get_hpe_image, *QUICK, "--max_pixels", "1020", "51.png", "52.png")
     assert done.stderr == "Error: 52.png has too many pixels; raise --max_pixels or make it smaller.\n"
 
 
-@pytest.mark.parametrize(("background", "level"), [("black", 0), ("white", 255)])
-def test_background(run, background, level):
-    run(get_hpe_image, "--background", background)
-    drawn = cv2.imread("Output/ImageCOCO/example_image1-Skeleton-COCO.jpg")
-    assert abs(int(np.median(drawn)) - level) <= 1
+def test_options_of_drawing(run, monkeypatch):
+    """They reach each picture that is written and shown."""
+    windows = mock.Mock()
+    monkeypatch.setattr("pose.window.Windows", lambda wanted: windows if wanted else mock.Mock())
+    options = "--network blazepose --threshold 0.7 --background white --no_face --show_scores --style classic"
+    done = run(get_hpe_image, EXAMPLE, *options.split(), "--heatmaps", "fields")
+    ((shown,), how), estimator = windows.show.call_args, PoseEstimator(network="blazepose", threshold=0.7)
+    assert list(shown) == [f"{kind}, {EXAMPLE}, a key goes on" for kind in ("Keypoints", "Skeleton", "Heatmaps")]
+    assert how == {"wait": True}
+    photo = cv2.imread(str(EXAMPLE))
+    white, people = np.full_like(photo, 255), estimator(photo)
+    expected = [
+        draw_keypoints(white, people, COCO, face=False, show_scores=True),
+        draw_skeleton(white, people, COCO, face=False, show_scores=True, style="classic"),
+        draw_heatmaps(photo, estimator.heatmap_network(photo), COCO, "fields"),
+    ]
+    assert all(map(np.array_equal, shown.values(), expected))
+    assert f": 1 person, {(people[:, :, 2] > 0).sum()} keypoints; " in done.out
+    assert (people[:, :, 2] == 0).any()
+    run(get_hpe_image, EXAMPLE, "--no_display", "--network", "blazepose", "--background", "black")
+    assert windows.show.call_count == 1
+    assert np.median(cv2.imread("Output/ImageCOCO/example_image1-Skeleton-COCO.jpg")) <= 1
 
 
 def missing(name):
@@ -356,7 +375,7 @@ def test_several_clips_and_one_bad_one(run, tmp_path):
     make_clip(folder / "two.avi", codec="mjpeg")
     (folder / "bad.mov").write_text("no clip")
     (folder / "notes.txt").write_text("none either")
-    done = run(get_hpe_video, "--network", "blazepose", "--video_file", folder)
+    done = run(get_hpe_video, *QUICK, "--video_file", folder)
     assert (done.code, done.err.count("Error")) == (1, 1)
     assert "bad.mov" in done.err
     assert results(tmp_path) == [f"Output/VideoCOCO/{name}_skeleton_COCO.mp4" for name in ("one", "two")]
@@ -371,7 +390,7 @@ def test_quiet(run, command, options):
 def test_numbered_pictures_are_a_clip(run, tmp_path):
     for n in range(5):
         cv2.imwrite(f"frame_{n:04}.png", np.full((48, 64, 3), 40 * n, np.uint8))
-    assert run(get_hpe_video, "--network", "blazepose", "--video_file", "frame_%04d.png").code == 0
+    assert run(get_hpe_video, *QUICK, "--video_file", "frame_%04d.png").code == 0
     assert results(tmp_path) == ["Output/VideoCOCO/frame_skeleton_COCO.mp4"]
     assert len(frames_of(tmp_path / results(tmp_path)[0])[0]) == 5
 
@@ -383,7 +402,7 @@ def test_odd_and_long_names_and_two_of_one_name(run, tmp_path):
     (tmp_path / "in" / "walk").mkdir(parents=True)
     for stem in [*odd, "walk/walk"]:
         shutil.copy(clip, tmp_path / "in" / f"{stem}.mp4")
-    done = run(get_hpe_video, "--network", "blazepose", "--write_json", "--video_file", "in", "in/walk/walk.mp4")
+    done = run(get_hpe_video, *QUICK, "--write_json", "--video_file", "in", "in/walk/walk.mp4")
     assert (done.code, done.err) == (0, "")
     folder = tmp_path / "Output" / "VideoCOCO"
     names = {path.name for path in folder.iterdir()}
@@ -409,13 +428,26 @@ def test_sound(run, tmp_path, monkeypatch, option, expected):
     """Without a program that converts it."""
     monkeypatch.setenv("PATH", "/nowhere")
     clip = make_clip(tmp_path / "a.mp4", frames=40, codec="libx264", sound="aac")
-    done = run(get_hpe_video, "--network", "blazepose", option, "--frame_first", "10", "--video_file", clip)
+    done = run(get_hpe_video, *QUICK, option, "--frame_first", "10", "--video_file", clip)
     assert (done.code, done.err) == (0, "")
     path = tmp_path / "Output" / "VideoCOCO" / "a_skeleton_COCO.mp4"
     assert len(frames_of(path)[0]) == 30
     with av.open(str(path)) as made:
         frames = made.decode(audio=0) if made.streams.audio else []
         assert abs(sum(frame.samples / frame.sample_rate for frame in frames) - expected) < (0.05 if expected else 1e-9)
+
+
+def test_json_of_a_turned_clip_is_in_the_pixels_of_the_clip_that_is_written(run, tmp_path):
+    folder, xy = tmp_path / "Output" / "VideoCOCO", {}
+    for turn in (0, 90):
+        run(get_hpe_video, "--network", "blazepose", "--write_json", "--frame_last", "0", "--frame_rotate", str(turn))
+        (person,) = json.loads(next((folder / "example_video1_json").iterdir()).read_text())["people"]
+        keypoints = np.reshape(person["pose_keypoints_2d"], (-1, 3))
+        xy[turn] = keypoints[:, :2][keypoints[:, 2] > 0].mean(axis=0)
+    (frame, *_), _ = frames_of(folder / "example_video1_skeleton_COCO.mp4")
+    assert frame.shape[:2] == (856, 424)
+    x, y = xy[0]
+    assert xy[90] == pytest.approx([423 - y, x], abs=10)
 
 
 def test_missing_packages_are_one_sentence(tmp_path):

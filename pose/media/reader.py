@@ -51,8 +51,9 @@ class ClipReader:
         self.end = count if last < 0 else min(count, last + 1)
         self.frames_read, self.ended = 0, False
         self.when_lost = when_lost if self.source.is_endless else None
-        self.number, self.t = -1, 0.0  # of the frame read last,
-        self.arrived, self.away = time.monotonic(), 0.0  # when that was; for how long the source was away
+        self.number, self.t = -1, 0.0  # of the frame read last
+        self.start = time.monotonic()  # when the first frame was sent, at the latest
+        self.away = 0.0  # seconds
         self.error: Exception | None = None
         self.queue: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self.stopping = threading.Event()
@@ -113,7 +114,8 @@ class ClipReader:
             for number, t, picture in self.frames():
                 if self.stopping.is_set() or 0 <= self.last < number:
                     break
-                self.number, self.t, self.arrived = number, t, time.monotonic()
+                self.number, self.t = number, t
+                self.start = min(self.start, time.monotonic() - t) if number else time.monotonic()
                 if number >= self.first and (number - self.first) % self.step == 0:
                     frame = picture()
                     self.put((number, t, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
@@ -130,15 +132,14 @@ class ClipReader:
         yield from self.timed(self.source.frames(self.first))
         while self.when_lost:
             self.when_lost(f"{self.name} stopped sending; waiting for it to come back.")
-            first, t, arrived = self.number + 1, self.t, self.arrived
             frames = self.wait_for_source()
             if self.stopping.is_set():
                 return
-            away = time.monotonic() - arrived
-            self.away += away
-            self.when_lost(f"{self.name} is back after {away:.0f} s.")
+            first, t = self.number + 1, time.monotonic() - self.start
+            self.away += t - self.t
+            self.when_lost(f"{self.name} is back after {t - self.t:.0f} s.")
             for number, since, picture in self.timed(frames):
-                yield first + number, t + away + since, picture
+                yield first + number, t + since, picture
 
     def wait_for_source(self) -> Iterator[Frame]:
         """Its frames when it is back; none where the reader is stopped before."""

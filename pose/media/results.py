@@ -141,9 +141,18 @@ def is_running(process: int) -> bool:
 
 def replace(part: Path, path: Path) -> None:
     """Give a finished file or folder its final name, in place of what stood there."""
-    if part.is_dir():
-        remove(path)
+    old = set_aside(path) if part.is_dir() else None
     os.replace(part, path)
+    if old:
+        remove(old)
+
+
+def set_aside(folder: Path) -> Path:
+    """Hide a folder that is to be replaced, as it must not stand beside what is newer; where it is then."""
+    old = hidden(folder, f"old-{os.getpid()}")
+    if folder.exists():
+        os.replace(folder, old)
+    return old
 
 
 def remove(path: Path) -> None:

@@ -67,9 +67,7 @@ def clip_writer(
         try:
             yield writer
         finally:
-            writer.close()
-            if writer.error:  # also after Ctrl-C: a clip that could not be written is not kept as a partial one
-                raise writer.error
+            writer.close()  # raises also after Ctrl-C: a clip that could not be written is not kept as a partial one
 
 
 @dataclass
@@ -109,9 +107,11 @@ class ClipWriter:
         self.queue.put((self.to_yuv(frame), t))
 
     def close(self) -> None:
-        """Wait until all frames are written."""
+        """Wait until all frames are written; raises what went wrong. It may be called again."""
         self.queue.put(None)
         self.thread.join()
+        if self.error:
+            raise self.error
 
     def write_loop(self) -> None:
         try:
