@@ -111,7 +111,8 @@ def test_a_clip_in_pieces_is_one_clip(tmp_path, client, run):
     whole = run(clip, out="whole")[1]
     code, cut = run(clip, "--workers", 2, "--write_plot", "--write_table", tmp_path / "t.csv")
     assert (code, list(cut)) == (0, list(whole))
-    assert [do for do, _ in client.tasks[:3]] == ["infer"] * 3
+    assert {do for do, _ in client.tasks} == {"infer"}
+    assert len(client.tasks) >= 3
     both = [pair for pair in zip(people(whole), people(cut), strict=True) if len(pair[0]) == len(pair[1]) == 2]
     assert len(both) > 0.8 * len(whole)
     distances = np.array([[pose_distance(before[who], now[who]) for who in (0, 1)] for before, now in both])
