@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         jobs = stack.enter_context(open_jobs(Photos, args))
         if not args.quiet:
-            print(jobs.description, flush=True)
+            print(f"{args.mode} keypoints by {jobs.description}", flush=True)
         cli.check_output(results)
         write = stack.enter_context(table_writer(tables, SKELETONS[args.mode]))
         windows = stack.enter_context(contextlib.closing(Windows(not args.no_display)))

@@ -80,12 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = clips(args)
     left = {name for name, _ in files}
     has_workers = bool(args.cluster) or args.workers != 1  # else each clip has a bar of its own
-    progress = Progress("clips", args.quiet, lambda: len(files), has_workers)
+    progress = Progress("clips", args.quiet, lambda: len(files), has_workers and len(files) > 1)
     with contextlib.ExitStack() as stack:
         windows = stack.enter_context(contextlib.closing(Windows(not args.no_display)))
         jobs = stack.enter_context(open_jobs(Clips, args, windows))
         if not args.quiet:
-            print(jobs.description, flush=True)
+            print(f"{args.mode} keypoints by {jobs.description}", flush=True)
         cli.check_output(join(args.output_dir, f"Video{args.mode}"))
         write = stack.enter_context(table_writer(filter(None, [args.write_table]), SKELETONS[args.mode]))
         try:

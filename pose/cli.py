@@ -14,15 +14,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from . import PoseError, __version__
 from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
 from .media.storage import fingerprint, is_remote
 from .signals import signals
-
-if TYPE_CHECKING:
-    from . import PoseEstimator, VideoPoseEstimator
 
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
@@ -354,11 +351,6 @@ def settings(args: argparse.Namespace, description: str, files: Iterable[Path | 
     options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING}
     network = description.partition("\n")[0]  # a hint may follow
     return options | {"network": network, "source": fingerprint(files), "version": __version__}
-
-
-def describe_run(mode: str, estimator: PoseEstimator | VideoPoseEstimator) -> str:
-    """What is the same for every file: keypoints, networks, device, engine."""
-    return f"{mode} keypoints by {estimator.description}"
 
 
 def drawing_options(args: argparse.Namespace) -> dict[str, Any]:

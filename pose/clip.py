@@ -38,36 +38,49 @@ ESC = 27
 class Clips:
     """Call it with a clip's name and what its results are called after. args: of the command line.
 
-    windows: where the clip is shown; None where nobody watches.
+    windows: where the clip is shown; None where nobody watches. estimator: in place of one made with `args`.
     """
 
-    def __init__(self, args: argparse.Namespace, windows: Windows | None = None) -> None:
+    def __init__(self, args: argparse.Namespace, windows: Windows | None = None, estimator: Any = None) -> None:
         self.args, self.windows = args, windows
-        options = {**cli.estimator_options(args), "track": not args.no_track, "smooth": not args.no_smooth}
-        self.estimator = VideoPoseEstimator(**options)
-        self.description = cli.describe_run(args.mode, self.estimator)
-        self.job: ClipJob | None = None
+        options = {"track": not args.no_track, "smooth": not args.no_smooth}
+        self.estimator: Any = estimator or VideoPoseEstimator(**cli.estimator_options(args), **options)
+        self.description = self.estimator.description
+        self.source: ClipReader | None = None  # of the clip in work
 
     def __call__(self, name: str, stem: str) -> Outcome:
         args, names = self.args, result_names(self.args, stem)
         files = source_files(name)
-        settings = cli.settings(args, self.estimator.description, files) | {"table": bool(args.write_table)}
+        settings = cli.settings(args, self.description, files) | {"table": bool(args.write_table)}
         may_skip = (args.resume or args.skip_existing) and files and not args.write_table  # which takes all frames
         if may_skip and is_done(args.output_dir, names, settings):
             return Outcome(name, f"{name} is complete, skipped.", skipped=True)
         with storage.staged(name, args.output_dir, names["clip"]) as (source, folder):
-            self.job = ClipJob(self, source, stem, folder, settings)
-            notes = self.job.run()
-            report = self.job.report().replace(source, name).replace(str(folder), str(args.output_dir))
+            job = ClipJob(self, source, stem, folder, settings)
+            self.source = job.source
+            notes = job.run()
+            report = job.report().replace(source, name).replace(str(folder), str(args.output_dir))
             if args.write_json:
                 storage.remove_remote(storage.join(args.output_dir, names["json"]))
-        frames = [(frame.number, frame.t, frame.people, frame.ids) for frame in self.job.checkpoint.frames]
+        frames = [(frame.number, frame.t, frame.people, frame.ids) for frame in job.checkpoint.frames]
         return Outcome(name, report, tuple(note.replace(source, name) for note in notes), frames=frames)
 
     def stop(self) -> None:
         """The clip in work raises KeyboardInterrupt at the next inference."""
-        if self.job:
-            self.job.source.stop()
+        if self.source:
+            self.source.stop()
+
+    def open(self, name: str, first: int, last: int, say: Callable[[str], None] | None = None) -> ClipReader:
+        return ClipReader(name, first, last, self.args.frame_step, self.args.frame_rotate, say)
+
+    def network_step(self, source: ClipReader) -> int:
+        """Every which of the source's frames the network sees."""
+        every_frame = self.args.no_track or self.args.no_smooth
+        return self.args.network_step or (1 if every_frame else source.network_step)
+
+    def restart(self, source: ClipReader, state: Any) -> None:
+        """Before the first frame of a clip, or with a state the frame to go on from."""
+        self.estimator.restart(state)
 
 
 def result_names(args: argparse.Namespace, stem: str) -> dict[str, str]:
@@ -96,12 +109,13 @@ class ClipJob:
 
     def __init__(self, clips: Clips, name: str, stem: str, folder: Path, settings: dict[str, Any]) -> None:
         self.name, self.clock = name, Stopwatch()
+        self.clips = clips
         self.args, self.estimator, self.windows = args, estimator, _ = clips.args, clips.estimator, clips.windows
         self.messages: list[str] = []
         self.paths = {kind: folder / path for kind, path in result_names(args, stem).items()}
         self.json = folder / f"Video{args.mode}" / f"{stem}_json"
-        frames = args.frame_first, args.frame_last, args.frame_step
-        self.source = ClipReader(name, *frames, args.frame_rotate, self.say if args.reconnect else None)
+        say = self.say if args.reconnect else None
+        self.source = clips.open(name, args.frame_first, args.frame_last, say)
         self.checkpoint = Checkpoint(
             settings, Plot(estimator.skeleton) if args.write_plot else None, bool(args.write_table)
         )
@@ -158,9 +172,8 @@ class ClipJob:
             with self.clock("inference"):
                 return self.estimator.estimate_3d(*frame)
 
-        self.estimator.restart(self.checkpoint.estimator)
-        every_frame = self.args.no_track or self.args.no_smooth
-        step = self.args.network_step or (1 if every_frame else self.source.network_step)
+        self.clips.restart(self.source, self.checkpoint.estimator)
+        step = self.clips.network_step(self.source)
         frames = progress(self.source, self.args.quiet or self.windows is None)
         return interpolate(frames, timed, step, not is_live(self.name), self.checkpoint.last)
 

@@ -16,7 +16,7 @@ import pickle
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import PoseError
@@ -74,18 +74,19 @@ class OnCluster:
             except (OSError, ValueError) as error:
                 raise PoseError(f"No Dask scheduler answers at {self.address}", "cluster") from error
         self.client = self.stack.enter_context(Client(self.address, set_as_default=False))
-        self.description = self.describe()
+        self.network = self.describe()
+        count = len(self.client.nthreads())
+        self.description = f"{self.network}, on {count} {'worker' if count == 1 else 'workers'}"
         return self
 
     def describe(self) -> str:
         """What runs on the workers, by one of them; PoseError where the work cannot begin there."""
         future = self.client.submit(describe, *self.task, pure=False)
         try:
-            description = future.result()
+            description: str = future.result()
         except ImportError as error:
             raise PoseError(f"The workers lack a package: {error}", "cluster") from error
-        count = len(self.client.nthreads())
-        return f"{description}, on {count} {'worker' if count == 1 else 'workers'}"
+        return description
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         """Let what is in work end first: a clip as a partial one."""
@@ -102,10 +103,7 @@ class OnCluster:
         completed: queue.Queue = queue.Queue()
         while True:
             for number, (name, stem) in itertools.islice(numbered, self.free_threads()):
-                where = name if self.is_local else absolute(name)
-                future = self.client.submit(process, *self.task, where, stem, pure=False)
-                self.running[future] = number, name
-                future.add_done_callback(completed.put)
+                self.submit(number, name, attempt_here, stem).add_done_callback(completed.put)
             if not self.running:
                 return
             try:
@@ -116,6 +114,13 @@ class OnCluster:
             outcome = self.outcome(future, name)
             del self.running[future]
             yield number, outcome
+
+    def submit(self, number: int, name: str, do: Callable, *arguments: Any) -> Any:
+        """The future of do(work, name, *arguments) on a worker. number: of the file in this run."""
+        where = name if self.is_local else absolute(name)
+        future = self.client.submit(process, *self.task, do, where, *arguments, pure=False)
+        self.running[future] = number, name
+        return future
 
     def free_threads(self) -> int:
         """How many more files the workers should get; waits where there is no worker."""
@@ -128,27 +133,35 @@ class OnCluster:
                 self.address.scale(self.workers)  # starts anew what died while it started
             if not self.running:
                 self.client.wait_for_workers(1)
-            self.threads, self.threads_asked = sum(self.client.nthreads().values()), time.monotonic()
+            self.threads, self.threads_asked = self.thread_count(), time.monotonic()
         return max(0, self.threads - len(self.running))
 
-    def outcome(self, future: Any, name: str) -> Outcome:
-        from distributed import KilledWorker
+    def thread_count(self) -> int:
+        return sum(self.client.nthreads().values())
 
+    def outcome(self, future: Any, name: str) -> Outcome:
         error = future.exception()
-        if error is None:
-            done: Outcome = future.result()
-            if self.is_local:
-                return done
-            folder = str(absolute(self.args.output_dir)), str(self.args.output_dir)
-            report = done.report.replace(done.name, name).replace(*folder)
-            return done._replace(name=name, report=report)
         if isinstance(error, PoseError):  # of the work as a whole, as on a worker that came later
             raise error
-        if isinstance(error, KilledWorker):
-            sentence = f"{name} is given up: each of {DEATHS + 1} workers that had it died"
-        else:
-            sentence = f"{name} failed on a worker ({type(error).__name__}: {error})"
-        return Outcome(name, error=PoseError(sentence))
+        if error:
+            return Outcome(name, error=failure(name, error))
+        done: Outcome = future.result()
+        if self.is_local:
+            return done
+        folder = str(absolute(self.args.output_dir)), str(self.args.output_dir)
+        report = done.report.replace(done.name, name).replace(*folder)
+        return done._replace(name=name, report=report)
+
+
+def failure(name: str, error: Exception) -> PoseError:
+    """Why a worker has no result for a file."""
+    from distributed import KilledWorker
+
+    if isinstance(error, PoseError):
+        return error
+    if isinstance(error, KilledWorker):
+        return PoseError(f"{name} is given up: each of {DEATHS + 1} workers that had it died")
+    return PoseError(f"{name} failed on a worker ({type(error).__name__}: {error})")
 
 
 async def knock(address: str) -> None:
@@ -189,17 +202,22 @@ def describe(kind: type, args: bytes, run: str) -> str:
     return prepare(kind, args, threading.get_ident()).description
 
 
-def process(kind: type, args: bytes, run: str, name: str, stem: str) -> Outcome:
+def process(kind: type, args: bytes, run: str, do: Callable, *arguments: Any) -> Any:
+    """do(work, *arguments); None after stop()."""
     work = prepare(kind, args, threading.get_ident())
     if run in stopped:
-        return Outcome(name)
+        return None
     at_work[run, threading.get_ident()] = work
     try:
-        return attempt(work, name, stem)._replace(pictures={})
+        return do(work, *arguments)
     except KeyboardInterrupt:  # stop() made it
-        return Outcome(name)
+        return None
     finally:
         del at_work[run, threading.get_ident()]
+
+
+def attempt_here(work: Any, name: str, stem: str) -> Outcome:
+    return attempt(work, name, stem)._replace(pictures={})
 
 
 def stop(run: str) -> None:

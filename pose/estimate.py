@@ -186,7 +186,7 @@ class VideoPoseEstimator:
         self.crops = CropTracker(self.photo.topdown) if self.photo.openpose is None else None
         if state:
             self.tracker, crops = state
-            if self.crops:
+            if self.crops and crops:  # else the next frame is searched for everyone
                 vars(self.crops).update(crops)
 
     def __call__(
@@ -203,9 +203,12 @@ class VideoPoseEstimator:
         self, picture: np.ndarray, t: float, next_frame: NextFrame = None
     ) -> tuple[np.ndarray, list[int] | None]:
         """The same with people as PoseEstimator.estimate_3d gives them."""
+        people = self.infer(picture, t, next_frame)
+        return self.tracker.update(people, t) if self.tracker else (people, None)
+
+    def infer(self, picture: np.ndarray, t: float, next_frame: NextFrame = None) -> np.ndarray:
+        """The people before they get identities and are smoothed."""
         check_picture(picture)
         if self.crops:
-            people = self.photo.to_people(self.crops(picture, t, next_frame), picture)
-        else:
-            people = self.photo.bottom_up(picture)
-        return self.tracker.update(people, t) if self.tracker else (people, None)
+            return self.photo.to_people(self.crops(picture, t, next_frame), picture)
+        return self.photo.bottom_up(picture)

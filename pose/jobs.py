@@ -63,12 +63,12 @@ class InTurn:
 def open_jobs(kind: type, args: argparse.Namespace, *here: Any) -> Any:
     """What does work of this kind on files, in --workers processes, on a --cluster or in this one; made with `args`.
 
-    here: what the work gets in addition in this process.
+    here: what work on clips gets in addition in this process.
     """
     if args.cluster or args.workers != 1:
-        from .cluster import OnCluster
+        from .pieces import ClipsOnCluster, OnCluster
 
-        return OnCluster(kind, args)
+        return ClipsOnCluster(kind, args, *here) if here else OnCluster(kind, args)
     return InTurn(kind(args, *here))
 
 

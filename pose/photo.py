@@ -28,12 +28,12 @@ class Photos:
         maps_of = ["all", "fields", *self.estimator.heatmap_network.skeleton.keypoints]
         if args.heatmaps not in (None, *maps_of):
             raise PoseError(f"Heatmaps are of {', '.join(maps_of)}, not of {args.heatmaps}", "heatmaps")
-        self.description = cli.describe_run(args.mode, self.estimator)
+        self.description = self.estimator.description
 
     def __call__(self, name: str, stem: str) -> Outcome:
         """The photo's results, of which the first and the last carry what they were made of: all are from one run."""
         args, names = self.args, self.outputs(stem)
-        tag = settings_tag(cli.settings(args, self.estimator.description, [name]))
+        tag = settings_tag(cli.settings(args, self.description, [name]))
         results = [storage.join(args.output_dir, result) for result in names.values()]
         if (
             args.skip_existing

@@ -120,9 +120,9 @@ def main() -> None:
     print(f"{len(wrong)} wrong", *wrong, sep="\n")
 
 
-def clip_with_sound(path: Path) -> Path:
-    """The example clip with a silent sound track."""
-    with av.open(str(ROOT / "Input" / "example_video1.mp4")) as source, av.open(str(path), "w") as clip:
+def clip_with_sound(path: Path, name: str = "example_video1.mp4") -> Path:
+    """An example clip with a silent sound track."""
+    with av.open(str(ROOT / "Input" / name)) as source, av.open(str(path), "w") as clip:
         pictures = source.streams.video[0]
         video, audio = clip.add_stream_from_template(pictures), clip.add_stream("aac", rate=48000, layout="mono")
         silence = av.AudioFrame(format="s16", layout="mono", samples=48000 * 4)

@@ -49,7 +49,7 @@ def clip(tmp_path):
 
 @pytest.fixture(scope="module")
 def networks():
-    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"])
+    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"], (208, 208))
 
 
 @pytest.fixture
