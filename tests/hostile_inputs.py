@@ -463,7 +463,10 @@ def odd_environment(chance: Chance, folder: Path) -> Case:
 def odd_streams(chance: Chance, folder: Path) -> Case:
     streams = ">&-|2>&-|<&-|>/dev/full|2>/dev/full|>&- 2>&- <&-|> >(true)|> >(head -c 1 >/dev/null)|0>/dev/null"
     case = small_job(chance, folder, shell=f"exec {chance.choice(streams.split('|'))}")
-    case.words += chance.choice([[], ["--quiet"], ["--help"], ["--version"], ["nowhere.png"], ["--nonsense"]])
+    words = ["", "--quiet", "nowhere.png", "--nonsense"]
+    if "exec >&-" not in case.shell:  # else argparse shows these on stderr
+        words += ["--help", "--version"]
+    case.words += filter(None, [chance.choice(words)])
     case.codes = (0, 1, 2, 120, 141)
     return case
 

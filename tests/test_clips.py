@@ -528,6 +528,9 @@ def test_a_gif_is_small_and_plays_at_its_speed(tmp_path):
     assert [n for _, _, n in frames] == [0, 4, 8, 12]
     assert [t for _, t, _ in frames] == pytest.approx([0, 0.07, 0.13, 0.2])
     assert (source.stream.width, source.stream.height) == (480, 240)
+    with clip_writer(tmp_path / "b.gif", 60, "gif") as sink:
+        sink.write(grey(1, (2, 2000)), 0)
+    assert read(tmp_path / "b.gif")[1].stream.width == 1
 
 
 def test_h264_plays_everywhere(clip, tmp_path):

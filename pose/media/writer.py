@@ -133,8 +133,9 @@ class ClipWriter:
         if w % 2 or h % 2:
             picture = cv2.copyMakeBorder(picture, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
         if self.codec.encoder == "gif":
-            scale = min(1, GIF_SIDE / max(picture.shape[:2]))
-            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            scale = min(1, GIF_SIDE / max(h, w))
+            size_wh = max(1, round(scale * w)), max(1, round(scale * h))
+            picture = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
         if self.codec.pix_fmt == "yuv420p":  # OpenCV does it three times as quickly as FFmpeg
             return av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), "yuv420p")
         return av.VideoFrame.from_ndarray(picture, "bgr24")
