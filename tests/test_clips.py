@@ -75,7 +75,7 @@ def test_every_frame_and_those_from_first_to_last_by_a_step(clip):
     assert read(clip)[0] == [(n, round(n / 25, 4), n) for n in range(10)]
     frames, source = read(clip, first=2, last=8, step=3)
     assert frames == [(2, 0.08, 2), (5, 0.2, 5), (8, 0.32, 8)]
-    assert len(source) == 3
+    assert source.frames_expected == 3
     assert source.fps == pytest.approx(25 / 3)
 
 

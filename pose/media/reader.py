@@ -101,11 +101,12 @@ class ClipReader:
         notes = [f"{self.name} {note}" for note in self.source.notes]
         notes += [f"{self.name} was away for {self.away:.0f} s"] if self.away else []
         if self.ended and self.t * self.source_fps + 1 < 0.9 * self.end:
-            counts = f"gave {counted(self.frames_read, 'frame')} of the {len(self)} that its container reports"
+            counts = f"gave {counted(self.frames_read, 'frame')} of the {self.frames_expected} that its container reports"
             notes.append(f"{self.name} {counts}: it may be cut off or damaged")
         return notes
 
-    def __len__(self) -> int:
+    @property
+    def frames_expected(self) -> int:
         """How many frames to expect; 0 where the source does not report it."""
         return max(0, -(-(self.end - self.first) // self.step))
 

@@ -25,7 +25,7 @@ def progress(source: ClipReader, quiet: bool = False) -> Iterable[tuple[int, flo
         return source
     from tqdm import tqdm  # takes longer to import than all of this package
 
-    return tqdm(source, total=len(source) or None, unit=" frames")
+    return tqdm(source, total=source.frames_expected or None, unit=" frames")
 
 
 class Stopwatch:
