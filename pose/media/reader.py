@@ -101,8 +101,8 @@ class ClipReader:
         notes = [f"{self.name} {note}" for note in self.source.notes]
         notes += [f"{self.name} was away for {self.away:.0f} s"] if self.away else []
         if self.ended and self.t * self.source_fps + 1 < 0.9 * self.end:
-            counts = f"gave {counted(self.frames_read, 'frame')} of the {self.frames_expected} that its container reports"
-            notes.append(f"{self.name} {counts}: it may be cut off or damaged")
+            gave = f"gave {counted(self.frames_read, 'frame')} of the {self.frames_expected}"
+            notes.append(f"{self.name} {gave} that its container reports: it may be cut off or damaged")
         return notes
 
     @property
