@@ -22,6 +22,7 @@ from typing import Any
 from . import PoseError
 from .cli import core_count
 from .jobs import Outcome, attempt
+from .media.results import counted
 from .media.storage import is_remote
 
 DEATHS = 2  # of workers over one file, after which another one gives it up
@@ -75,8 +76,7 @@ class OnCluster:
                 raise PoseError(f"No Dask scheduler answers at {self.address}", "cluster") from error
         self.client = self.stack.enter_context(Client(self.address, set_as_default=False))
         self.network = self.describe()
-        count = len(self.client.nthreads())
-        self.description = f"{self.network}, on {count} {'worker' if count == 1 else 'workers'}"
+        self.description = f"{self.network}, on {counted(len(self.client.nthreads()), 'worker')}"
         return self
 
     def describe(self) -> str:

@@ -35,7 +35,7 @@ WARM_UP = 0.5  # seconds that a piece starts earlier
 AHEAD = 4  # pieces for each worker that may be submitted before they are drawn
 SAME_TIME = 1e-3  # seconds by which a frame's time may differ after a seek
 SAME_POSE = 0.1  # mean distance of two poses' keypoints, as a share of the person's size, that are one person's
-CHECK_EVERY = 0.02  # seconds between two looks whether a piece is done
+CHECK_EVERY = 0.02  # seconds between two checks whether a piece is done
 
 Inferred = tuple[float, np.ndarray]  # a frame's time in seconds and the people (N, K, 3 or 6) in it, not yet tracked
 

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -36,13 +37,21 @@ def no_signal_is_left():
     signals.received = None
 
 
-@pytest.fixture
-def restored_signals():
+@contextlib.contextmanager
+def restoring_signals():
     """cli.run is a program's whole life: it leaves signals as that needs them."""
     before = {number: signal.getsignal(number) for number in Signals.numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture
+def restored_signals():
+    with restoring_signals():
+        yield
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import zlib
 
 import interrupt
 import pytest
+from conftest import restoring_signals
 from test_clips import make_clip, packets, read, sender, times_of
 
 import get_hpe_video
@@ -55,7 +56,7 @@ def networks():
 @pytest.fixture
 def run(tmp_path, monkeypatch, networks):
     """The command with these options, with two Ctrl-C while the frame `at` of a clip called NAME is drawn: its code."""
-    before, render = {number: signal.getsignal(number) for number in Signals.numbers}, ClipJob.render
+    render = ClipJob.render
 
     def run(*options, at=None, name=".mp4"):
         def interrupted(self, frame):
@@ -68,11 +69,8 @@ def run(tmp_path, monkeypatch, networks):
         monkeypatch.setattr(estimate, "TopDown", lambda *_: networks)  # loaded once for all runs
         monkeypatch.setattr(cli, "signals", Signals())
         fixed = ["--network", "blazepose", "--write_json", "--no_display", "--output_dir", str(tmp_path)]
-        try:
+        with restoring_signals():
             return cli.run(lambda: get_hpe_video.main([*fixed, *options]))
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     return run
 

@@ -10,6 +10,7 @@ import cv2
 import interrupt
 import numpy as np
 import pytest
+from conftest import restoring_signals
 from scene import Scene, turned
 from synthetic_maps import pose_at
 from test_clips import make_clip, packets, times_of
@@ -71,7 +72,7 @@ def client(monkeypatch, networks):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """The command with these options, with a Ctrl-C while frame `at` is drawn: its code, and its JSON by frame."""
-    before, render = {number: signal.getsignal(number) for number in Signals.numbers}, ClipJob.render
+    render = ClipJob.render
 
     def run(*options, at=None, out="out"):
         def interrupted(self, frame):
@@ -82,11 +83,8 @@ def run(tmp_path, monkeypatch):
         monkeypatch.setattr(ClipJob, "render", interrupted)
         monkeypatch.setattr(cli, "signals", Signals())
         fixed = ["--network", "blazepose", "--engine", "opencv", "--write_json", "--no_display", "--output_dir"]
-        try:
+        with restoring_signals():
             code = cli.run(lambda: get_hpe_video.main([*fixed, str(tmp_path / out), *map(str, options)]))
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
         frames = sorted((tmp_path / out).glob("VideoCOCO/*_json/*"))
         return code, {path.name: path.read_bytes() for path in frames}
 

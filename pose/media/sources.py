@@ -146,9 +146,8 @@ class Video:
 
     @property
     def notes(self) -> list[str]:
-        notes = [f"has {counted(self.broken, 'damaged frame or packet', 'damaged frames or packets')}"] * bool(
-            self.broken
-        )
+        damaged = counted(self.broken, "damaged frame or packet", "damaged frames or packets")
+        notes = [f"has {damaged}"] if self.broken else []
         return notes + (["stopped sending"] if self.breaks_off and not self.files else [])
 
     def frames(self, first: int) -> Iterator[Frame]:
