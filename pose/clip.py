@@ -28,6 +28,7 @@ from .media.report import Stopwatch, progress
 from .media.results import clip_json, people_to_json, remove_leftovers, set_aside, settings_tag
 from .media.sources import is_live, source_files
 from .media.writer import CODECS, clip_writer
+from .options import BACKGROUNDS, drawing_options, estimator_options, result_settings, show_results
 from .plot import Plot
 from .track import PosedFrame, interpolate
 from .window import Windows
@@ -44,14 +45,14 @@ class Clips:
     def __init__(self, args: argparse.Namespace, windows: Windows | None = None, estimator: Any = None) -> None:
         self.args, self.windows = args, windows
         options = {"track": not args.no_track, "smooth": not args.no_smooth}
-        self.estimator: Any = estimator or VideoPoseEstimator(**cli.estimator_options(args), **options)
+        self.estimator: Any = estimator or VideoPoseEstimator(**estimator_options(args), **options)
         self.description = self.estimator.description
         self.source: ClipReader | None = None  # of the clip in work
 
     def __call__(self, name: str, stem: str) -> Outcome:
         args, names = self.args, result_names(self.args, stem)
         files = source_files(name)
-        settings = cli.settings(args, self.description, files) | {"table": bool(args.write_table)}
+        settings = result_settings(args, self.description, files) | {"table": bool(args.write_table)}
         may_skip = (args.resume or args.skip_existing) and files and not args.write_table  # which takes all frames
         if may_skip and is_done(args.output_dir, names, settings):
             return Outcome(name, f"{name} is complete, skipped.", skipped=True)
@@ -179,8 +180,8 @@ class ClipJob:
 
     def render(self, frame: PosedFrame) -> np.ndarray:
         """The frame, or a plain background of its size, with everyone's skeleton."""
-        canvas = on_background(frame.picture, cli.BACKGROUNDS[self.args.background])
-        options = cli.drawing_options(self.args)
+        canvas = on_background(frame.picture, BACKGROUNDS[self.args.background])
+        options = drawing_options(self.args)
         picture = draw_skeleton(canvas, frame.people, self.estimator.skeleton, frame.ids, **options)
         if self.args.frame_info:
             draw_frame_info(picture, frame.number, frame.t)
@@ -217,7 +218,7 @@ class ClipJob:
 
     def report(self) -> str:
         """What the screen shows of the clip."""
-        made = cli.show_results(self.args, [path for path in self.paths.values() if path.exists()])
+        made = show_results(self.args, [path for path in self.paths.values() if path.exists()])
         lines = [*self.messages, self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made)]
         if self.args.verbose:
             lines.append(self.clock.report())

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import PoseError
-from .cli import core_count
 from .jobs import Outcome, attempt
 from .media.results import counted
 from .media.storage import is_remote
+from .networks.cores import core_count
 
 DEATHS = 2  # of workers over one file, after which another one gives it up
 CONFIGURATION = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.deploy.lost-worker-timeout": "60s"}

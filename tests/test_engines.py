@@ -12,7 +12,6 @@ import pytest
 from test_caffe_to_onnx import thin_model
 
 from pose import PoseError
-from pose.cli import PROJECT
 from pose.networks import engines
 from pose.networks.engines import (
     OnnxRuntime,
@@ -24,6 +23,7 @@ from pose.networks.engines import (
     make_engine,
 )
 from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, WeightsFile
+from pose.options import PROJECT
 
 PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
 ORDER = dict(engines.ORDER)

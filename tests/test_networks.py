@@ -6,12 +6,12 @@ import pytest
 
 from pose import PoseError
 from pose.blazepose import LandmarkNetwork
-from pose.cli import PROJECT
 from pose.crop import make_crop
 from pose.maps import fit
 from pose.networks.engines import OpenCV, load_network
 from pose.networks.heatmap_network import HeatmapNetwork, usual_size
 from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, choose_network
+from pose.options import PROJECT
 from pose.skeletons import COCO
 
 

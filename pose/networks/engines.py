@@ -24,6 +24,7 @@ import numpy as np
 from .. import PoseError
 from ..choices import STAGES
 from .caffe_to_onnx import onnx_model
+from .cores import thread_count
 from .registry import BLAZEPOSE, PACKAGE, WeightsFile
 
 IS_OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
@@ -59,18 +60,6 @@ def import_engine(module: str, name: str) -> ModuleType:
 
 def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def thread_count() -> int:
-    """What OMP_NUM_THREADS asks for; 0: as many as the engine takes by itself, which is the fastest.
-
-    Where this process may use some of the processors only, their number, as ONNX Runtime would take the others too.
-    """
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    if text.isdecimal():
-        return int(text)
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 0 if allowed == os.cpu_count() else allowed or 0
 
 
 def cache_folder() -> str:
