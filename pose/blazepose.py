@@ -17,7 +17,7 @@ import numpy as np
 
 from .crop import CROP_MARGIN, SIDE, Crop, make_crop
 from .maps import brighten
-from .networks.engines import Engine, load_network
+from .networks.engines import Engine
 from .networks.registry import BLAZEPOSE, PACKAGE
 from .poses import size
 from .skeletons import COCO, HEAD, HIPS, NECK, SHOULDERS
@@ -65,7 +65,7 @@ class LandmarkNetwork:
     """Call it with a picture and a crop of it for a PersonEstimate."""
 
     def __init__(self, engine: Engine) -> None:
-        self.forward = load_network(engine, BLAZEPOSE, PACKAGE)
+        self.forward = BLAZEPOSE.load(engine, PACKAGE)
 
     def __call__(
         self,

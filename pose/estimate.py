@@ -17,7 +17,7 @@ from .checks import check_choice, check_number, check_picture
 from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES
 from .crop_tracking import CropTracker, NextFrame
 from .decode import find_people
-from .networks.engines import choose_engine
+from .networks.engine_choice import choose_engine
 from .networks.heatmap_network import HeatmapNetwork
 from .networks.registry import MOBILENET, OPENPOSE, PACKAGE, Model, choose_network
 from .poses import coco_to_mpi, strongest_first
