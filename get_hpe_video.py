@@ -44,7 +44,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--codec", ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif", CODECS[0], CODECS)
     add("--no_audio", "leave the sound out")
     add("--reconnect", "wait for a camera or address that stops sending, and go on with the same clip")
-    add("--write_video_with_audio", argparse.SUPPRESS)  # now what happens without it
+    add("--write_video_with_audio", argparse.SUPPRESS)  # now the default
     add("--resume", "after Ctrl-C: go on where the same command stopped")
     plot_help = "also write a sheet of the clip's poses and, with matplotlib, the joints' angles over time"
     parser.add("output", "--write_plot", plot_help)
@@ -58,7 +58,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def clips(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """Clips, cameras, addresses and numbered pictures, and what their results are called after."""
+    """Clips, cameras, addresses and numbered pictures, and the stems of their results' names."""
     from pose.media.sources import is_live, is_numbered, stem_of
 
     def stem_of_stream(name: str) -> str | None:

@@ -29,12 +29,12 @@ REMEDIES = {  # by PoseError.argument
     "heatmaps": "choose another --heatmaps",
     "full": "make room or choose another --output_dir",
     "image": "check --image_file",
-    "list": "save it as a text with a path on each line",
+    "list": "save it as a text file with one path per line",
     "max_pixels": "raise --max_pixels or make it smaller",
     "memory": "try a smaller --net_resolution or picture",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
-    "network": "--model_folder says where else it is, and --network blazepose needs no download",
+    "network": "--model_folder names another folder, and --network blazepose needs no download",
     "output_dir": "choose another --output_dir",
     "resume": "give the same options again, or leave --resume out to start anew",
     "stages": "leave --stages out",
@@ -52,7 +52,7 @@ def run(main: Callable[[], int]) -> int:
         try:
             return translate_errors(main)
         finally:
-            signals.ignore()  # while Python ends
+            signals.ignore()  # while the interpreter shuts down
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 128 + (signals.received or signal.SIGINT)
@@ -65,7 +65,7 @@ def translate_errors(main: Callable[[], int]) -> int:
         with memory_errors("this"):
             return main()
     except ImportError as error:
-        signals.check()  # numpy makes an ImportError of a Ctrl-C
+        signals.check()  # numpy turns a Ctrl-C into an ImportError
         return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
     except PoseError as error:
         return report_error(error)
@@ -85,13 +85,13 @@ def check_memory_limit() -> None:
 def check_environment() -> None:
     for name in OPENCV_NUMBERS:
         value = os.environ.get(name, "0")
-        if not re.fullmatch(r"\d{1,9}", value):  # OpenCV ends the process or its import
+        if not re.fullmatch(r"\d{1,9}", value):  # OpenCV would abort the process or fail to import
             raise PoseError(f"The environment variable {name} is {value!r} and no number; remove it with: unset {name}")
 
 
 @contextlib.contextmanager
 def memory_errors(name: str) -> Iterator[None]:
-    """What libraries raise where memory is short, as a PoseError; name: what it was for."""
+    """Any library's out-of-memory error becomes a PoseError. name: what the memory was for."""
     try:
         yield
     except Exception as error:
@@ -103,7 +103,7 @@ def memory_errors(name: str) -> Iterator[None]:
 def prepare_process() -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
         stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's lines name its source files
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's messages name its source files
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")
     # OpenVINO goes on without its model converters, which take half of its import and report usage.
@@ -113,29 +113,29 @@ def prepare_process() -> None:
 def report_error(error: PoseError | str) -> int:
     """Print one sentence with its remedy on stderr; the exit code."""
     remedy = REMEDIES.get(getattr(error, "argument", ""))
-    sentence = f"Error: {error}{f'; {remedy}' if remedy else ''}.".replace("\n", "\\n")  # of names
+    sentence = f"Error: {error}{f'; {remedy}' if remedy else ''}.".replace("\n", "\\n")  # in file names
     print(printable(sentence), file=sys.stderr)
     return 1
 
 
 def printable(text: str) -> str:
-    """The text with what would command the terminal, which names may hold, as \\x1b and the like; lines stay."""
+    """The text with control characters, which file names may hold, as \\x1b and the like; line breaks stay."""
     return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def report_os_error(error: OSError) -> int:
     try:
         sys.stdout.flush()
-    except OSError:  # it is the output that cannot be written: let Python not try again when it ends
+    except OSError:  # stdout cannot be written: Python must not try again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):  # its reader has gone, as in `| head`
+    if isinstance(error, BrokenPipeError):  # the program that reads our output has ended, as in `| head`
         return 1
     what = f"{error.filename or 'The output'}: {error.strerror or error}"
     return report_error(f"{what}; check the path and its permissions")
 
 
 def check_output(folder: Path | str) -> None:
-    """PoseError, before any work, where a folder here cannot be made or written to."""
+    """PoseError, before any work, where a local folder cannot be created or written."""
     if isinstance(folder, str):
         return
     try:

@@ -37,7 +37,7 @@ ESC = 27
 
 
 class Clips:
-    """Call it with a clip's name and what its results are called after. args: of the command line.
+    """Call it with a clip's name and the stem of its results' names. args: of the command line.
 
     windows: where the clip is shown; None where nobody watches. estimator: in place of one made with `args`.
     """
@@ -75,7 +75,7 @@ class Clips:
         return ClipReader(name, first, last, self.args.frame_step, self.args.frame_rotate, say)
 
     def network_step(self, source: ClipReader) -> int:
-        """Every which of the source's frames the network sees."""
+        """Frames of the source from one inference to the next."""
         every_frame = self.args.no_track or self.args.no_smooth
         return self.args.network_step or (1 if every_frame else source.network_step)
 
@@ -124,7 +124,7 @@ class ClipJob:
         self.resumes = False
 
     def run(self) -> list[str]:
-        """Notes on what went wrong on the way."""
+        """Returns notes on what went wrong."""
         if self.args.resume:
             self.resume()
         if self.source.fps_guessed:
@@ -197,7 +197,7 @@ class ClipJob:
             "resumes_at": self.checkpoint.summary.first_t if self.resumes else None,
             "comment": settings_tag(self.checkpoint.settings),
         }
-        with contextlib.ExitStack() as stack:  # the clip ends first: where it cannot, there is no JSON either
+        with contextlib.ExitStack() as stack:  # the clip is closed first: where that fails, there is no JSON either
             if not is_live(self.name):
                 stack.enter_context(self.checkpoint.saved(partial, self.estimator))
             if args.write_json:
@@ -214,7 +214,7 @@ class ClipJob:
             yield write, writer.notes
             writer.close()
             if args.write_json:
-                set_aside(self.json)  # whenever this is killed, no older JSON stands beside the new clip
+                set_aside(self.json)  # so that a kill never leaves older JSON with the new clip
 
     def report(self) -> str:
         """What the screen shows of the clip."""

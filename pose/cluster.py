@@ -31,7 +31,7 @@ CHECK_EVERY = 1  # seconds
 AHEAD = 10_000  # files that may be done before the oldest one in work is
 CONNECT_WITHIN = 10  # seconds
 STOP_WITHIN = 30  # seconds, for what is in work after Ctrl-C
-# Ctrl-C in a terminal reaches all its processes; what stops is for this one to say.
+# Ctrl-C in a terminal reaches all its processes; only this one decides what stops.
 WORKER_PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 

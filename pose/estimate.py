@@ -150,7 +150,7 @@ class PoseEstimator:
 
 
 def upright_rotation(up: np.ndarray) -> int | None:
-    """Which of ROTATIONS sets upright who has the shoulders in direction `up` (2,) from the hips; None: none."""
+    """Which of ROTATIONS sets a person upright whose shoulders are in direction `up` (2,) from the hips; or None."""
     x, y = up.tolist()
     if abs(y) >= -UPRIGHT:
         return None if y < 0 else cv2.ROTATE_180

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from . import PoseError, cli
 from .signals import signals
 
-MANY = 20  # files; for fewer, the lines of each say enough
+MANY = 20  # files; with fewer, the lines of each are enough
 LOG_EVERY = 30  # seconds between two lines on how far the work is
 T = TypeVar("T")
 
@@ -58,13 +58,13 @@ class InTurn:
         """Each file's number, counted from 0, and what became of it."""
         for number, (name, stem) in enumerate(files):
             with signals.deferred(self.work.stop) if self.work.stop else contextlib.nullcontext():
-                yield number, attempt(self.work, name, stem)  # a file that is done counts before a Ctrl-C does
+                yield number, attempt(self.work, name, stem)  # a finished file is reported before Ctrl-C takes effect
 
 
 def open_jobs(kind: type, args: argparse.Namespace, *here: Any) -> Any:
-    """What does work of this kind on files, in --workers processes, on a --cluster or in this one; made with `args`.
+    """Runs work of this kind on files, as `args` ask: in this process, in several, or on a cluster.
 
-    here: what work on clips gets in addition in this process.
+    here: further arguments of work on clips, for this process only.
     """
     if args.cluster or args.workers != 1:
         from .pieces import ClipsOnCluster, OnCluster
@@ -85,7 +85,7 @@ def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
 
 
 class Progress:
-    """Says what became of each file and how far the work is. count: gives how many there are, or None."""
+    """Reports the outcome of each file and how far the work is. count: returns how many files there are, or None."""
 
     def __init__(self, unit: str, quiet: bool, count: Callable[[], int | None], with_bar: bool = True) -> None:
         self.unit, self.quiet = unit, quiet
@@ -103,7 +103,7 @@ class Progress:
             self.bar = tqdm(unit=f" {unit}", leave=False)
 
     def count(self, count: Callable[[], int | None]) -> None:
-        with contextlib.suppress(OSError, PoseError):  # the work itself meets them, too
+        with contextlib.suppress(OSError, PoseError):  # the work itself reports them
             self.total = count()
 
     def watch(self, outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[tuple[int, Outcome]]:

@@ -20,23 +20,23 @@ from .networks.cores import core_count
 
 PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
-# Where pip installed the package, results go where one stands.
+# Without a clone around it, where pip installed the package, results go into the current folder.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
 MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
-CHANGE_NOTHING = [  # of the results
+WITHOUT_EFFECT = [  # on the results
     *"inputs named_inputs model_folder output_dir quiet verbose no_display write_video_with_audio".split(),
     *"resume reconnect recursive skip_existing workers cluster write_table write_coco_json".split(),
 ]
 
 
 def show_path(path: Path | str) -> str:
-    """The path as short as it is clear from the present folder."""
-    if isinstance(path, str):  # elsewhere
+    """The path, relative to the current folder where it is below it."""
+    if isinstance(path, str):  # remote
         return path
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except (ValueError, OSError):  # not below it, or the present folder is gone
+    except (ValueError, OSError):  # not below it, or the current folder is gone
         return str(path)
 
 
@@ -54,7 +54,7 @@ def net_resolution(text: str) -> tuple[int, int] | None:
 
 
 def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
-    """A parser of whole numbers from `least`, and of one more that stands for all."""
+    """A parser of whole numbers from `least`, and of `also`, which stands for all."""
 
     def parse(text: str) -> int:
         if text.removeprefix("-").isdecimal() and (int(text) >= least or int(text) == also):
@@ -66,7 +66,7 @@ def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
 
 
 def path_ending(*suffixes: str) -> Callable[[str], Path]:
-    """A parser of paths that end so."""
+    """A parser of paths with one of these suffixes."""
 
     def parse(text: str) -> Path:
         if Path(text).suffix.lower() in suffixes:
@@ -77,7 +77,7 @@ def path_ending(*suffixes: str) -> Callable[[str], Path]:
 
 
 def folder(text: str) -> Path | str:
-    """A Path, or a str where it lies elsewhere."""
+    """A Path, or a str for a remote folder."""
     return text if is_remote(text) else Path(text)
 
 
@@ -123,7 +123,7 @@ class Parser(argparse.ArgumentParser):
     def add(
         self, group: str, option: str, help: str, default: Any = None, takes: Any = None, metavar: str | None = None
     ) -> None:
-        """An option that takes one of some values, in capitals or not, or what a parser makes of it, or is a switch."""
+        """takes: the allowed values, in capitals or not, or a parser of values; None: the option is a switch."""
         if takes is None:
             settings: dict[str, Any] = {"action": "store_true"}
         elif callable(takes):
@@ -134,7 +134,7 @@ class Parser(argparse.ArgumentParser):
         self.groups[group].add_argument(option, help=help, **settings)
 
     def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
-        """Paths by themselves or after their option; the example where there are none."""
+        """Paths, with or without their option; without any, the example."""
         self.example, self.metavar = show_path(example), metavar
         add = self.groups["input"].add_argument
         add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
@@ -144,7 +144,7 @@ class Parser(argparse.ArgumentParser):
     def add_common_options(self) -> None:
         """What both commands take."""
         positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
-        size_help = "most that the network's input measures; -1 for one side: what the aspect ratio asks"
+        size_help = "largest network input; -1 for one side: as the aspect ratio requires"
         workers_help = "processes that share the files; auto: one for every two cores; takes Dask"
         table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
         options: list[tuple[Any, ...]] = [
@@ -165,7 +165,7 @@ class Parser(argparse.ArgumentParser):
             ("drawing", "--line_width", "of limbs in pixels; without it by each person's size", None, positive, "N"),
             ("drawing", "--no_face", "leave out nose, eyes and ears"),
             ("drawing", "--show_ids", "write each person's number above their head"),
-            ("drawing", "--show_scores", "write each keypoint's score beside it"),
+            ("drawing", "--show_scores", "write each keypoint's score next to it"),
             ("output", "--output_dir", "where results go", output_dir, folder, "DIR"),
             ("output", "--write_json", "also write OpenPose JSON"),
             ("output", "--quiet", "print nothing but errors"),
@@ -181,7 +181,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         words = list(sys.argv[1:] if argv is None else argv)
-        if "--net_resolution" in words[:-1]:  # argparse would take -1x256 for an option of its own
+        if "--net_resolution" in words[:-1]:  # argparse would take -1x256 for an option
             at = words.index("--net_resolution")
             words[at : at + 2] = ["=".join(words[at : at + 2])]
         args = self.parse_args(words)
@@ -206,9 +206,9 @@ def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def result_settings(args: argparse.Namespace, description: str, files: Iterable[Path | str]) -> dict[str, Any]:
-    """What results depend on, to know whether they are there: options, network, the files they are made of, version."""
-    options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING}
-    network = description.partition("\n")[0]  # a hint may follow
+    """All that results depend on: options, network, source files, version. Equal settings mean equal results."""
+    options = {option: value for option, value in vars(args).items() if option not in WITHOUT_EFFECT}
+    network = description.partition("\n")[0]  # a second line may hold a hint
     return options | {"network": network, "source": fingerprint(files), "version": __version__}
 
 
@@ -219,5 +219,5 @@ def drawing_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def show_results(args: argparse.Namespace, paths: Sequence[Path | str]) -> list[str]:
-    """Paths for the screen; on a cluster's worker, whose folder is another, as they are."""
+    """Paths for the screen; in full with a cluster, whose workers have another current folder."""
     return [str(path) if args.cluster else show_path(path) for path in paths]

@@ -19,7 +19,7 @@ from .options import BACKGROUNDS, drawing_options, estimator_options, result_set
 
 
 class Photos:
-    """Call it with a photo's name and what its results are called after. args: of the command line."""
+    """Call it with a photo's name and the stem of its results' names. args: of the command line."""
 
     stop = None  # Ctrl-C may end it at any moment: a file is written whole or not at all
 
@@ -32,7 +32,7 @@ class Photos:
         self.description = self.estimator.description
 
     def __call__(self, name: str, stem: str) -> Outcome:
-        """The photo's results, of which the first and the last carry what they were made of: all are from one run."""
+        """Writes the results. The first and the last carry a settings tag: where both have it, all are of one run."""
         args, names = self.args, self.outputs(stem)
         tag = settings_tag(result_settings(args, self.description, [name]))
         results = [storage.join(args.output_dir, result) for result in names.values()]

@@ -23,7 +23,7 @@ from .sources import ANY_TEXT, FILE_PROTOCOLS
 
 MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
 ENCODER_THREADS = 4  # more take memory at 4K and gain little
-MIN_PARALLEL = 64  # pixels; with a side of 24 the AV1 encoder's threads wait for each other without end
+MIN_PARALLEL = 64  # pixels; with a side of 24 the AV1 encoder's threads deadlock
 SEEK_BACK = 1.0  # seconds before the time wanted, as the sound of a time may stand before its picture
 GIF_SIDE, GIF_STEP = 480, 6  # pixels and hundredths of a second at least: larger ones get too heavy for a page or chat
 LIMITED, BT601, UNSPECIFIED = 1, 6, 2  # FFmpeg's numbers for the range and matrix of colours
@@ -44,7 +44,7 @@ class Codec(NamedTuple):
 OPUS = (("opus", "vorbis"), "libopus")
 CODECS = {
     "h264": Codec(".mp4", "libx264", "yuv420p", {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"}),
-    "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}, time_base=Fraction(1, 60000)),  # its finest
+    "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}, time_base=Fraction(1, 60000)),  # its best
     "vp9": Codec(
         ".webm", "libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0"}, *OPUS
     ),
@@ -128,7 +128,7 @@ class ClipWriter:
                 item = self.queue.get()
 
     def to_yuv(self, picture: Any) -> av.VideoFrame:
-        """What the codec takes, which has half the bytes as a rule."""
+        """The picture as the codec takes it, which is usually half the bytes."""
         h, w = picture.shape[:2]
         if w % 2 or h % 2:
             picture = cv2.copyMakeBorder(picture, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
@@ -208,7 +208,7 @@ class ClipWriter:
         if self.source and self.source.stream:
             tags = self.source.stream.codec_context
             context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
-            if tags.colorspace == UNSPECIFIED:  # read as BT.601, and players guess what they guess for the source
+            if tags.colorspace == UNSPECIFIED:  # decoded as BT.601; players then guess the same as for the source
                 context.colorspace = UNSPECIFIED
         if self.source and with_sound:
             self.sound = Sound(self.clip, self.source.sound_file, self.codec, self.source.source.start + self.first_t)

@@ -1,4 +1,4 @@
-"""Which engine computes: the one asked for, or the fastest that works here, and what else a person could install."""
+"""Which engine computes: the one asked for, or the fastest that works here, and what could be installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .registry import BLAZEPOSE, PACKAGE
 BY_NAME: dict[str, type[Engine]] = {
     "opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "tensorrt": TensorRT
 }  # fmt: skip
-ORDER = {  # the fastest first, whole commands; OpenVINO starts slowly, and without bf16 gains less than that takes
+ORDER = {  # the fastest first, by whole commands: OpenVINO starts slowly, and only with bf16 makes up for it
     "cpu": ("onnxruntime", "opencv", "openvino"),
     "gpu": ("onnxruntime", "openvino", "opencv"),
 }
@@ -24,7 +24,7 @@ CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 def choose_engine(engine: str = "auto", device: str = "cpu", precision: str = "auto") -> tuple[Engine, str]:
-    """The engine asked for or, for auto, the fastest that works on the device; and what to tell a person, or "".
+    """The engine asked for or, for auto, the fastest that works on the device; and a sentence to report, or "".
 
     PoseError where none works.
     """

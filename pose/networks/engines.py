@@ -25,9 +25,9 @@ from .cores import thread_count
 
 IS_OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
-FIXED_SIDES = b"\n\x03\x08\xf0\x02" * 2  # an input's height and width of 368, in ONNX; OpenCV 4 needs a number there,
-FREE_SIDES = b"\n\x03\x12\x01h\n\x03\x12\x01w"  # and other engines take no other size then
-OLDEST_OPENVINO = 2025  # that reads BlazePose's network and a model from memory
+# In mobilenet_thin's file the input is 368 high and wide, as OpenCV 4 needs numbers; other engines need free sides.
+FIXED_SIDES, FREE_SIDES = b"\n\x03\x08\xf0\x02" * 2, b"\n\x03\x12\x01h\n\x03\x12\x01w"
+OLDEST_OPENVINO = 2025  # the first that reads BlazePose's network and a model from memory
 LOG_FATAL = 4  # of ONNX Runtime's levels: its errors are reported by us
 
 Forward = Callable[[np.ndarray], dict[str, np.ndarray]]  # the input (1, 3, H, W) float32 to the outputs by name
@@ -70,7 +70,7 @@ class OpenCV:
                 net = cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
         else:
             net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-        if self.device != "CPU":  # where a network runs unasked
+        if self.device != "CPU":  # where networks run by default
             net.setPreferableBackend(self.backend)
             net.setPreferableTarget(self.target)
         names = net.getUnconnectedOutLayersNames()
@@ -189,7 +189,7 @@ class OnnxRuntime:
         entries = {"session.model_external_initializers_file_folder_path": os.path.abspath(weights_folder or "")}
         if self.device == "CPU":  # threads that spin while another network or OpenCV computes take its time
             entries["session.intra_op.allow_spinning"] = "0"
-        else:  # an operator that the GPU cannot do is an error, and no detour over the CPU
+        else:  # an operator that the GPU lacks is an error and not computed on the CPU
             entries["session.disable_cpu_ep_fallback"] = "1"
         for key, value in entries.items():
             options.add_session_config_entry(key, value)
@@ -197,7 +197,7 @@ class OnnxRuntime:
         try:
             session = self.start(model, options)
         except Exception as error:
-            if self.device == "CPU" or self.has_started(model, options):
+            if self.device == "CPU" or self.can_start(model, options):
                 raise
             reason = "no such GPU or driver, or its libraries are missing"
             raise PoseError(f"{self.name} cannot start {self.device} ({reason})", "device") from error
@@ -205,14 +205,14 @@ class OnnxRuntime:
         return lambda blob: dict(zip(names, session.run(names, {source: blob}), strict=True))
 
     def start(self, model: bytes, options: Any) -> Any:
-        """A session. It has no fallback, which is the CPU as soon as the GPU fails."""
+        """A session that never falls back to the CPU."""
         how = {}
         if self.provider.startswith("CUDA"):  # which else tries all algorithms at each new input size, for 0.9 s
             how = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
         return self.onnxruntime.InferenceSession(model, options, [(self.provider, how)], enable_fallback=0)
 
-    def has_started(self, model: bytes, options: Any) -> bool:
-        """Whether the GPU can be used at all; one that cannot is reported as if it could not do any operator."""
+    def can_start(self, model: bytes, options: Any) -> bool:
+        """Whether the GPU works at all; without it ONNX Runtime reports that the GPU lacks an operator."""
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
         try:
             return bool(self.start(model, options).get_providers()[0] == self.provider)

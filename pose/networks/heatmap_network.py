@@ -34,7 +34,7 @@ def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int
 
 
 class HeatmapNetwork:
-    """Heatmaps and part affinity fields: call it with a picture, and it answers with Maps."""
+    """Heatmaps and part affinity fields: call it with a picture, and it returns Maps."""
 
     def __init__(
         self,
