@@ -38,7 +38,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--frame_rotate", "rotate frames, degrees clockwise", 0, [0, 90, 180, 270])
     add("--frame_info", "write frame number and seconds into the corner")
     step_help = "inference on every Nth frame, poses in between are interpolated; auto: about 15 a second"
-    add("--network_step", step_help, "auto", options.network_step, "N")
+    add("--network_step", step_help, "auto", options.auto_or(options.whole_number(1)), "N")
     add("--no_smooth", "keypoints as each frame alone gives them")
     add("--no_track", "no identities, and so no smoothing")
     add("--codec", ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif", CODECS[0], CODECS)

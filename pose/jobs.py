@@ -48,12 +48,6 @@ class InTurn:
     def __init__(self, work: Any) -> None:
         self.work, self.description = work, work.description
 
-    def __enter__(self) -> InTurn:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
     def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
         """Each file's number, counted from 0, and what became of it."""
         for number, (name, stem) in enumerate(files):
@@ -70,7 +64,7 @@ def open_jobs(kind: type, args: argparse.Namespace, *here: Any) -> Any:
         from .pieces import ClipsOnCluster, OnCluster
 
         return ClipsOnCluster(kind, args, *here) if here else OnCluster(kind, args)
-    return InTurn(kind(args, *here))
+    return contextlib.nullcontext(InTurn(kind(args, *here)))
 
 
 def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:

@@ -40,10 +40,8 @@ def show_path(path: Path | str) -> str:
         return str(path)
 
 
-def net_resolution(text: str) -> tuple[int, int] | None:
-    """WxH, from 16 to 4096 each; one may be -1. auto is None."""
-    if text == "auto":
-        return None
+def net_resolution(text: str) -> tuple[int, int]:
+    """WxH, from 16 to 4096 each; one may be -1."""
     try:
         w, h = (int(side) for side in text.lower().split("x"))
     except ValueError:
@@ -81,13 +79,9 @@ def folder(text: str) -> Path | str:
     return text if is_remote(text) else Path(text)
 
 
-def workers(text: str) -> int:
-    """auto: one for every two cores, which gave 8.2 photos a second on two cores where two workers gave 6.8."""
-    return max(1, core_count() // 2) if text == "auto" else whole_number(1)(text)
-
-
-def network_step(text: str) -> int | None:
-    return None if text == "auto" else whole_number(1)(text)
+def auto_or(parse: Callable[[str], Any], auto: Any = None) -> Callable[[str], Any]:
+    """A parser that also takes the word auto, which gives the value `auto`."""
+    return lambda text: auto if text == "auto" else parse(text)
 
 
 def share(text: str) -> float:
@@ -144,6 +138,7 @@ class Parser(argparse.ArgumentParser):
     def add_common_options(self) -> None:
         """What both commands take."""
         positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
+        workers = auto_or(positive, max(1, core_count() // 2))  # on two cores one worker is faster than two: 8.2 to 6.8
         size_help = "largest network input; -1 for one side: as the aspect ratio requires"
         workers_help = "processes that share the files; auto: one for every two cores; takes Dask"
         table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
@@ -154,7 +149,7 @@ class Parser(argparse.ArgumentParser):
             ("network", "--device", "gpu: CUDA or what else works here", "cpu", DEVICES),
             ("network", "--engine", "auto: the fastest that is installed and works on the device", "auto", ENGINES),
             ("network", "--precision", "bf16: half the time, less exact; takes OpenVINO", "auto", PRECISIONS),
-            ("network", "--net_resolution", size_help, "auto", net_resolution, "WxH"),
+            ("network", "--net_resolution", size_help, "auto", auto_or(net_resolution), "WxH"),
             ("network", "--model_folder", "where getModels.sh put the weights", show_path(PACKAGE), Path, "DIR"),
             ("network", "--stages", "stop OpenPose's network early: faster, less exact", STAGES, range(1, STAGES + 1)),
             ("network", "--accuracy", "how many inferences: speed or precision", "balanced", ACCURACIES),

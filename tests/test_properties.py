@@ -113,7 +113,7 @@ def test_any_name_can_be_written(tmp_path_factory, name):
 
 @given(st.text(max_size=12))
 def test_a_value_of_an_option_is_taken_or_refused(text):
-    for parse in (options.net_resolution, options.share, options.network_step, options.whole_number(1, -1)):
+    for parse in (options.net_resolution, options.share, options.auto_or(options.share), options.whole_number(1, -1)):
         try:
             parse(text)
         except argparse.ArgumentTypeError as error:

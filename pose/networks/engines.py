@@ -186,13 +186,12 @@ class OnnxRuntime:
         options.log_severity_level = LOG_FATAL
         options.intra_op_num_threads = thread_count()
         options.enable_mem_pattern = False  # which takes memory and saves no time
-        entries = {"session.model_external_initializers_file_folder_path": os.path.abspath(weights_folder or "")}
+        configure = options.add_session_config_entry
+        configure("session.model_external_initializers_file_folder_path", os.path.abspath(weights_folder or ""))
         if self.device == "CPU":  # threads that spin while another network or OpenCV computes take its time
-            entries["session.intra_op.allow_spinning"] = "0"
+            configure("session.intra_op.allow_spinning", "0")
         else:  # an operator that the GPU lacks is an error and not computed on the CPU
-            entries["session.disable_cpu_ep_fallback"] = "1"
-        for key, value in entries.items():
-            options.add_session_config_entry(key, value)
+            configure("session.disable_cpu_ep_fallback", "1")
         model = model.replace(FIXED_SIDES, FREE_SIDES)
         try:
             session = self.start(model, options)

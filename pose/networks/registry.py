@@ -48,16 +48,16 @@ class WeightsFile:
         if not path.is_file():
             raise PoseError(f"{path} is missing or not a file; {remedy}")
         try:
-            is_genuine = self.is_genuine(folder)
+            if self.is_genuine(folder):
+                return
             with path.open("rb") as file:
                 start = file.read(32)
         except OSError as error:
             raise PoseError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
-        if not is_genuine:
-            starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"}
-            kinds = [what for known, what in starts.items() if start.startswith(known)] if start else ["empty"]
-            what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
-            raise PoseError(f"{path} is {what}; {remedy}")
+        starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"}
+        kinds = [what for known, what in starts.items() if start.startswith(known)] if start else ["empty"]
+        what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
+        raise PoseError(f"{path} is {what}; {remedy}")
 
     def load(self, engine: Engine, folder: Path, stages: int = STAGES) -> Forward:
         """The network, computed by this engine.
@@ -93,25 +93,17 @@ class Model:
     fills_area: bool = False  # usual input size: as much work as 368x368, or 368 for the longer side
 
 
+def _openpose(skeleton: Skeleton, weights: str, hash: str) -> Model:
+    folder = skeleton.name.lower()
+    files = WeightsFile(f"{folder}/{weights}", hash, f"{folder}/pose_deploy_linevec.prototxt")
+    return Model(f"OpenPose {skeleton.name}", skeleton, files)
+
+
 OPENPOSE = {
-    "COCO": Model(
-        "OpenPose COCO",
-        COCO,
-        WeightsFile(
-            "coco/pose_iter_440000.caffemodel",
-            "b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549",
-            "coco/pose_deploy_linevec.prototxt",
-        ),
+    "COCO": _openpose(
+        COCO, "pose_iter_440000.caffemodel", "b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549"
     ),
-    "MPI": Model(
-        "OpenPose MPI",
-        MPI,
-        WeightsFile(
-            "mpi/pose_iter_160000.caffemodel",
-            "a344f4da6b52892e44a0ca8a4c68ee605fc611cf",
-            "mpi/pose_deploy_linevec.prototxt",
-        ),
-    ),
+    "MPI": _openpose(MPI, "pose_iter_160000.caffemodel", "a344f4da6b52892e44a0ca8a4c68ee605fc611cf"),
 }
 MOBILENET = Model(
     "mobilenet_thin",
