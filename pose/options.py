@@ -197,6 +197,7 @@ def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     """What PoseEstimator takes of the command line."""
     names = "mode network device engine precision model_folder stages accuracy threshold number_people_max".split()
     options = {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
+    # On a cluster's worker the model folder may be None: the worker's own.
     return {name: value for name, value in options.items() if name != "model_folder" or value}
 
 
