@@ -1,6 +1,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import cv2
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from pose import PoseError, cli
+from pose.options import PROJECT
 
 pytestmark = pytest.mark.usefixtures("restored_signals")
 
@@ -41,6 +44,13 @@ def test_how_an_error_reaches_the_person(error, code, message, capsys):
     assert cli.run(main) == code
     err = capsys.readouterr().err
     assert err.startswith(message) and bool(err) == bool(message)
+
+
+def test_opencv_prints_nothing_of_its_own(monkeypatch):
+    monkeypatch.delenv("OPENCV_LOG_LEVEL")
+    program = "from pose import cli; cli.prepare_process(); import cv2; cv2.VideoCapture(99)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT, capture_output=True)
+    assert done.stderr == b""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")

@@ -14,12 +14,16 @@ MISSING = "is not installed (pip install it)"
 
 
 def stand_ins(monkeypatch, **problems):
-    """Engines that start, or raise this problem; on a GPU one that is called "partial" fails when it loads."""
+    """Engines that start, or raise this problem; on a GPU one that is called "partial" fails when it loads.
+
+    Only OpenVINO computes bf16.
+    """
 
     def make(key):
         class StandIn:
             def __init__(self, device, precision):
-                self.name, self.device, self.precision = key, device.upper(), "f32"
+                self.name, self.device = key, device.upper()
+                self.precision = "bf16" if (key, precision) == ("openvino", "bf16") else "f32"
                 if problems.get(key, "partial") != "partial":
                     raise PoseError(problems[key], "engine")
 
@@ -84,6 +88,9 @@ def test_what_was_asked_for_is_never_something_else(monkeypatch):
     with pytest.raises(PoseError, match=r"bf16 cannot be used: .*onnxruntime computes no bf16") as raised:
         choose_engine("auto", "cpu", "bf16")
     assert raised.value.argument == "precision"
+    stand_ins(monkeypatch)
+    engine, hint = choose_engine("auto", "cpu", "bf16")
+    assert (engine.name, hint) == ("openvino", "")
 
 
 def test_a_broken_installation_is_a_sentence_and_the_next_engine(monkeypatch, tmp_path):
@@ -112,4 +119,6 @@ def test_where_only_opencv_is_a_hint_says_what_another_engine_brings(monkeypatch
     monkeypatch.setattr(engine_choice.importlib.util, "find_spec", lambda name: None)
     hint = choose_engine()[1]
     assert message in hint
-    assert choose_engine("opencv")[1] == ""
+    assert choose_engine("opencv")[1] == choose_engine("auto", "gpu")[1] == ""
+    stand_ins(monkeypatch)
+    assert choose_engine()[1] == ""

@@ -40,6 +40,7 @@ def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsy
         ("--mode mpi", "mode", "MPI"),
         ("--device CPU", "device", "cpu"),
         ("--network BlazePose", "network", "blazepose"),
+        ("--number_people_max 1", "number_people_max", 1),
         ("--net_resolution 368x368", "net_resolution", (368, 368)),
         ("--net_resolution=320X-1", "net_resolution", (320, -1)),
         ("--net_resolution -1x256 --mode MPI", "net_resolution", (-1, 256)),
@@ -48,6 +49,24 @@ def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsy
 )
 def test_how_options_may_be_written(parser, words, name, value):
     assert getattr(parser.parse(words.split()), name) == value
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        *((words, False) for words in ("--quiet", "--no_display", "--recursive", "--workers 2", "--write_table a.csv")),
+        *((words, True) for words in ("--mode MPI", "--threshold 0.2", "--no_face", "--write_json")),
+    ],
+)
+def test_which_options_change_results(parser, words, changes):
+    plain, other = (options.result_settings(parser.parse(given), "network", []) for given in ([], words.split()))
+    assert (plain != other) == changes
+
+
+def test_paths_on_the_screen_are_short_but_for_those_of_a_cluster(parser):
+    path = Path.cwd() / "out" / "a.jpg"
+    assert options.show_results(parser.parse([]), [path, "s3://b/a.jpg"]) == [str(Path("out/a.jpg")), "s3://b/a.jpg"]
+    assert options.show_results(parser.parse(["--cluster", "tcp://a:1"]), [path]) == [str(path)]
 
 
 @pytest.mark.parametrize(
