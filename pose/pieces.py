@@ -157,9 +157,9 @@ class Pieces:
         first = self.args.frame_first + number * self.length
         last = first + self.length - self.stride
         last = last if self.args.frame_last < 0 else min(last, self.args.frame_last)
-        return self.cluster.submit(
-            0, self.source.name, infer, first, last, min(self.warm_up, number * self.length), *before
-        )
+        warm_up = min(self.warm_up, number * self.length)
+        (future,) = self.cluster.submit(infer, [(0, self.source.name, first, last, warm_up, *before)])
+        return future
 
     def result(self, future: Any) -> Piece:
         while not future.done():

@@ -5,9 +5,9 @@
 
 Everything in a table is run in turn, round after round, so that a machine that slows down slows all alike. A cell has
 the median, in brackets the median of the ratios to the first column within a round, and a command's peak memory. Where
-OpenPose's weights are absent made ones stand in: the network's speed does not depend on their values. The plain method
-of the tutorials (stretch to 368×368, the whole network, maxima, draw) needs OpenCV 4: give a Python that has it with
---opencv4 where this one has OpenCV 5.
+OpenPose's weights are absent made ones stand in, which find a painted figure in place of the photo's person: the
+network's speed does not depend on their values. The plain method of the tutorials (stretch to 368×368, the whole
+network, maxima, draw) needs OpenCV 4: give a Python that has it with --opencv4 where this one has OpenCV 5.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from synthetic_weights import seeing_weights, write_caffemodel
+from synthetic_weights import painted_figures, seeing_weights, write_caffemodel
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -176,7 +176,7 @@ print(f"{count / (time.perf_counter() - start):.2f} a second")
 
 
 def make(path: Path) -> None:
-    """Weights of full size that see nobody in a photo: with random ones there would be a crowd to decode and draw."""
+    """Weights of full size that see painted figures: with random ones there would be a crowd to decode and draw."""
     path.parent.mkdir()
     write_caffemodel(path, seeing_weights("COCO"))
 
@@ -261,18 +261,21 @@ def report_photos(args: argparse.Namespace, work: Path) -> None:
     image = [sys.executable, PROJECT / "get_hpe_image.py", "--no_display", "--output_dir", work]
     networks = {"OpenPose": ["--network", "openpose", "--model_folder", args.model_folder],
                 "the networks in the box": ["--network", "blazepose"]}  # fmt: skip
-    picture, upright = cv2.imread(str(PHOTO)), work / "upright.png"
-    cv2.imwrite(str(upright), picture[:, 40 : 40 + picture.shape[0] * 3 // 4])
+    photo = cv2.imread(str(PHOTO))
+    h, w = photo.shape[:2]
+    painted = painted_figures("COCO", (w, h), [(w // 2, h // 2, w * 2 // 3)])[0]
+    pictures = {"OpenPose": painted if args.model_folder == work else photo, "the networks in the box": photo}
     files = PACKAGE / OPENPOSE.weights.prototxt, args.model_folder / OPENPOSE.weights.name
     cells: Cells = {}
-    for shape, photo in (("3:4", upright), ("square", PHOTO)):
+    for shape, columns in (("3:4", slice(40, 40 + h * 3 // 4)), ("square", slice(None))):
         for network, options in networks.items():
-            row = f"{network}, {shape} photo"
+            row, path = f"{network}, {shape} photo", work / f"{network}-{shape[0]}.png"
+            cv2.imwrite(str(path), pictures[network][:, columns])
             if args.opencv4:
-                command = [args.opencv4, __file__, "--call", "plain", *files, photo, work / "plain.png"]
+                command = [args.opencv4, __file__, "--call", "plain", *files, path, work / "plain.png"]
                 cells[row, "the plain method, OpenCV 4"] = seconds(command)
             for column, (_, how) in engines(args.device).items():
-                cells[row, column] = seconds([*image, *options, *how, photo])
+                cells[row, column] = seconds([*image, *options, *how, path])
     report("whole command", cells, args.runs, "{:.2f} s")
     report("start-up", {("", "--help"): seconds([*image, "--help"])}, args.runs, "{:.2f} s")
 
@@ -313,7 +316,7 @@ def main() -> None:
     if args.call:
         return globals()[args.call[0]](*args.call[1:])
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, OpenCV {cv2.__version__}")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:  # below it OpenVINO maps weights, else it copies them
         work = Path(name)
         report_limits(work)
         if args.only in (None, "clips"):
