@@ -141,12 +141,8 @@ class Progress:
         if self.done > MANY and not self.quiet:
             print(self.line(), flush=True)
         if self.done > MANY and self.failed:
-            print(
-                f"{len(self.failed)} of {self.done} {self.unit} failed:",
-                *map(cli.printable, self.failed),
-                sep="\n",
-                file=sys.stderr,
-            )
+            title = f"{len(self.failed)} of {self.done} {self.unit} failed:"
+            print(title, *map(cli.printable, self.failed), sep="\n", file=sys.stderr)
         return 1 if self.failed else 0
 
 

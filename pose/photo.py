@@ -67,15 +67,14 @@ class Photos:
         return names | {"Skeleton": f"{path}-Skeleton-{args.mode}.jpg"}
 
     def draw(self, picture: np.ndarray, people: np.ndarray) -> dict[str, np.ndarray]:
-        args, estimator = self.args, self.estimator
+        args, skeleton = self.args, self.estimator.skeleton
         canvas = on_background(picture, BACKGROUNDS[args.background])
-        face, scores = not args.no_face, args.show_scores
         pictures = {
-            "Keypoints": draw_keypoints(canvas, people, estimator.skeleton, face=face, show_scores=scores),
-            "Skeleton": draw_skeleton(canvas, people, estimator.skeleton, **drawing_options(args)),
+            "Keypoints": draw_keypoints(canvas, people, skeleton, face=not args.no_face, show_scores=args.show_scores),
+            "Skeleton": draw_skeleton(canvas, people, skeleton, **drawing_options(args)),
         }
         if args.heatmaps:
-            network = estimator.heatmap_network
+            network = self.estimator.heatmap_network
             pictures["Heatmaps"] = draw_heatmaps(picture, network(picture), network.skeleton, args.heatmaps)
         return pictures
 
