@@ -34,7 +34,7 @@ CONFIGURATION = {
 }
 QUEUE = 8  # files for each thread that may wait at the scheduler; submitted many at a time, each takes a third
 CHECK_EVERY = 1  # seconds
-AHEAD = 10_000  # files that may be done before the oldest one in work is
+FILES_AHEAD = 10_000  # files that may be done before the oldest one in work is
 CONNECT_WITHIN = 10  # seconds
 STOP_WITHIN = 30  # seconds, for what is in work after Ctrl-C
 # Ctrl-C in a terminal reaches all its processes; only this one decides what stops.
@@ -146,7 +146,7 @@ class OnCluster:
 
     def is_far_ahead(self) -> bool:
         numbers = [number for number, _ in self.running.values()]
-        return bool(numbers) and max(numbers) - min(numbers) >= AHEAD
+        return bool(numbers) and max(numbers) - min(numbers) >= FILES_AHEAD
 
     def free_threads(self) -> int:
         """How many more files the workers could begin with, less than 0 where some wait; waits where no worker is."""
