@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from . import PoseError, cli
-from .signals import signals
 
 MANY = 20  # files; with fewer, the lines of each are enough
 LOG_EVERY = 30  # seconds between two lines on how far the work is
@@ -51,7 +50,7 @@ class InTurn:
     def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
         """Each file's number, counted from 0, and what became of it."""
         for number, (name, stem) in enumerate(files):
-            with signals.deferred(self.work.stop) if self.work.stop else contextlib.nullcontext():
+            with cli.signals.deferred(self.work.stop) if self.work.stop else contextlib.nullcontext():
                 yield number, attempt(self.work, name, stem)  # a finished file is reported before Ctrl-C takes effect
 
 
