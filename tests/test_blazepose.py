@@ -213,6 +213,12 @@ def test_the_face_of_a_head_seen_from_behind_is_not_found(landmarks):
     assert (behind[2:14, 2] > 0).all()
 
 
+def test_who_is_in_the_dark_is_found_as_in_the_light(landmarks):
+    (label,) = ground_truth.load("sport")[14]
+    night = cv2.imread(str(ground_truth.DATA / "sport_014.jpg")) // 4
+    assert (ground_truth.errors([landmarks(night, crop_of(label)).pose], label) < 0.05).all()
+
+
 def test_nobody_in_an_empty_crop(landmarks):
     estimate = landmarks(np.full((300, 300, 3), 120, np.uint8), make_crop(np.array([150.0, 150]), 140, UP))
     assert estimate.presence < 0.5

@@ -152,9 +152,13 @@ def test_where_nobody_was_a_newcomer_is_found_soon(degrees, frames):
 
 
 def test_how_soon_newcomers_are_searched():
-    """Of 3 seconds: every 1.5, and where nobody is every 0.2, and in turned pictures every second."""
-    alone, nobody = (Scene(*[people] * (3 * FPS)) for people in ([pose_at(250, 100)], []))
-    for scene, count in ((alone, 2), (nobody, 14 + 3 * 3)):
+    """Of 3 seconds: every 1.5; every 0.2 where nobody is, and in turned pictures every second.
+
+    Also every 0.2 in the second after somebody was lost.
+    """
+    alone, nobody = (Scene(*[people] * (3 * FPS)) for people in ([LEFT], []))
+    left_alone = Scene([LEFT, RIGHT], *[[LEFT]] * (3 * FPS - 1))
+    for scene, count in ((alone, 2), (nobody, 14 + 3 * 3), (left_alone, 1 + 5 + 1)):
         run(scene)
         assert scene.detections == count
     assert len(alone.crops) == 3 * FPS  # who is known is not inferred again
