@@ -19,6 +19,8 @@ from pose.topdown import ROTATIONS, rotate_people
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
 ANKLES = [10, 13]
 
+pytestmark = pytest.mark.usefixtures("networks_loaded_once")
+
 
 @pytest.fixture(scope="module")
 def walk():
@@ -168,13 +170,13 @@ def test_a_cartwheel_is_followed(walk):
     assert (errors(results, labels) < 0.1).mean() > 0.95
 
 
-def test_without_identities_and_with_an_error_in_the_other_thread(walk):
+def test_without_identities_and_with_an_error_in_the_other_thread(walk, monkeypatch):
     def fail():
         raise PoseError("The file is damaged.")
 
     estimator, frame = VideoPoseEstimator(network="blazepose", track=False), walk[0][1]
     topdown = estimator.photo.topdown
-    topdown.second_landmarks = topdown.pool.submit(fail)
+    monkeypatch.setattr(topdown, "second_landmarks", topdown.pool.submit(fail))
     people, ids = estimator(frame, 0.0)
     assert (len(people), ids) == (1, None)
     with pytest.raises(PoseError, match="damaged"):
