@@ -14,6 +14,7 @@ from pose.cli import PROJECT
 from pose.crop import crop_around
 from pose.media.photos import read_picture
 from pose.networks.engines import OpenCV
+from pose.poses import size
 from pose.skeletons import COCO
 from pose.topdown import PRESETS, TopDown, elsewhere, is_better, is_duplicate
 
@@ -184,5 +185,6 @@ def test_who_is_known_costs_no_inference():
 def test_who_is_apart_and_who_is_known(her):
     assert elsewhere([her], [her]) == []
     assert elsewhere([her], []) == [her]
-    assert is_duplicate(her.pose, [her.pose])
-    assert not is_duplicate(her.pose + np.array([400, *[0] * 5]), [her.pose])
+    for sizes, expected in ((0, True), (0.05, True), (0.1, False), (1, False)):
+        beside = her.pose + np.array([sizes * size(her.pose), *[0] * 5])
+        assert is_duplicate(beside, [her.pose]) == expected
