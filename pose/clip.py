@@ -23,11 +23,12 @@ from .media.checkpoint import (
     is_complete,
     remove_partial,
 )
+from .media.codecs import CODECS
 from .media.reader import ClipReader
 from .media.report import Stopwatch, progress
 from .media.results import clip_json, people_to_json, remove_leftovers, set_aside, settings_tag
 from .media.sources import is_live, source_files
-from .media.writer import CODECS, clip_writer
+from .media.writer import clip_writer
 from .plot import Plot
 from .track import PosedFrame, interpolate
 from .window import Windows

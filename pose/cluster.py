@@ -1,6 +1,7 @@
 """Many files on many cores and machines: Dask starts the workers, hands out the work, and tries again what fails.
 
-The scheduler counts a worker's death against every file it had, so a worker gets no more of them than it has threads.
+The scheduler counts a worker's death against every file it had, so a worker gets no more of them than it has threads:
+others wait at the scheduler where it keeps them from busy workers, else here.
 """
 
 from __future__ import annotations
@@ -26,9 +27,14 @@ from .media.results import counted
 from .media.storage import is_remote
 
 DEATHS = 2  # of workers over one file, after which another one gives it up
-CONFIGURATION = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.deploy.lost-worker-timeout": "60s"}
+CONFIGURATION = {
+    "distributed.scheduler.allowed-failures": DEATHS,
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.deploy.lost-worker-timeout": "60s",
+}
+QUEUE = 8  # files for each thread that may wait at the scheduler; submitted many at a time, each takes a third
 CHECK_EVERY = 1  # seconds
-AHEAD = 10_000  # files that may be done before the oldest one in work is
+FILES_AHEAD = 10_000  # files that may be done before the oldest one in work is
 CONNECT_WITHIN = 10  # seconds
 STOP_WITHIN = 30  # seconds, for what is in work after Ctrl-C
 # Ctrl-C in a terminal reaches all its processes; what stops is for this one to say.
@@ -44,6 +50,7 @@ class OnCluster:
         self.args = args
         self.running: dict[Any, tuple[int, str]] = {}  # futures, with the file's number and name
         self.threads, self.threads_asked = 0, 0.0
+        self.submitted, self.queue = 0, 0
 
     def __enter__(self) -> OnCluster:
         try:
@@ -76,6 +83,7 @@ class OnCluster:
                 raise PoseError(f"No Dask scheduler answers at {self.address}", "cluster") from error
         self.client = self.stack.enter_context(Client(self.address, set_as_default=False))
         self.network = self.describe()
+        self.queue = self.client.run_on_scheduler(queue_length)
         self.description = f"{self.network}, on {counted(len(self.client.nthreads()), 'worker')}"
         return self
 
@@ -101,9 +109,18 @@ class OnCluster:
         """Each file's number, counted from 0, and what became of it, as they come."""
         numbered: Iterator[tuple[int, tuple[str, str]]] = enumerate(files)
         completed: queue.Queue = queue.Queue()
+        waiting: list[tuple[int, str, str]] = []
         while True:
-            for number, (name, stem) in itertools.islice(numbered, self.free_threads()):
-                self.submit(number, name, attempt_here, stem).add_done_callback(completed.put)
+            free, in_queue = self.free_threads(), self.queue * self.threads
+            room = free + in_queue - len(waiting)
+            if room > in_queue // 2 and not self.is_far_ahead():
+                waiting += [(number, *file) for number, file in itertools.islice(numbered, room)]
+            # Only files of a large group wait at the scheduler.
+            is_large = self.queue and self.submitted + len(waiting) > 2 * self.threads
+            count = len(waiting) if is_large else max(0, free)
+            for future in self.submit(attempt_here, waiting[:count]):
+                future.add_done_callback(completed.put)
+            del waiting[:count]
             if not self.running:
                 return
             try:
@@ -115,26 +132,31 @@ class OnCluster:
             del self.running[future]
             yield number, outcome
 
-    def submit(self, number: int, name: str, do: Callable, *arguments: Any) -> Any:
-        """The future of do(work, name, *arguments) on a worker. number: of the file in this run."""
-        where = name if self.is_local else absolute(name)
-        future = self.client.submit(process, *self.task, do, where, *arguments, pure=False)
-        self.running[future] = number, name
-        return future
+    def submit(self, do: Callable, files: list[tuple]) -> list[Any]:
+        """The futures of do(work, name, *arguments) on workers. files: (number, name, *arguments) each."""
+        if not files:
+            return []
+        keys = [f"{self.task[-1]}-{self.submitted + n}" for n in range(len(files))]  # of one group
+        calls = [(name if self.is_local else absolute(name), *arguments) for _, name, *arguments in files]
+        columns = zip(*calls, strict=True)
+        futures: list[Any] = self.client.map(functools.partial(process, *self.task, do), *columns, key=keys, pure=False)
+        self.running |= {future: (number, name) for future, (number, name, *_) in zip(futures, files, strict=True)}
+        self.submitted += len(files)
+        return futures
+
+    def is_far_ahead(self) -> bool:
+        numbers = [number for number, _ in self.running.values()]
+        return bool(numbers) and max(numbers) - min(numbers) >= FILES_AHEAD
 
     def free_threads(self) -> int:
-        """How many more files the workers should get; waits where there is no worker."""
-        oldest = min((number for number, _ in self.running.values()), default=0)
-        newest = max((number for number, _ in self.running.values()), default=0)
-        if newest - oldest >= AHEAD:
-            return 0
+        """How many more files the workers could begin with, less than 0 where some wait; waits where no worker is."""
         if time.monotonic() - self.threads_asked > CHECK_EVERY:
             if self.is_local:
                 self.address.scale(self.workers)  # starts anew what died while it started
             if not self.running:
                 self.client.wait_for_workers(1)
             self.threads, self.threads_asked = self.thread_count(), time.monotonic()
-        return max(0, self.threads - len(self.running))
+        return self.threads - len(self.running)
 
     def thread_count(self) -> int:
         return sum(self.client.nthreads().values())
@@ -170,6 +192,11 @@ async def knock(address: str) -> None:
     from distributed.comm import connect
 
     (await connect(address, timeout=CONNECT_WITHIN, **Security().get_connection_args("client"))).abort()
+
+
+def queue_length(dask_scheduler: Any) -> int:
+    """Files for each thread that may wait at a scheduler; none where it gives them to busy workers."""
+    return QUEUE if dask_scheduler.WORKER_SATURATION <= 1 else 0
 
 
 def absolute(name: Any) -> Any:

@@ -32,10 +32,10 @@ from .window import Windows
 PIECE = 5.0  # seconds of a clip, at least
 MAX_PIECES = 100  # of a clip, as its file is read from the start to find where a piece begins
 WARM_UP = 0.5  # seconds that a piece starts earlier
-AHEAD = 4  # pieces for each worker that may be submitted before they are drawn
+PIECES_AHEAD = 4  # pieces for each worker that may be submitted before they are drawn
 SAME_TIME = 1e-3  # seconds by which a frame's time may differ after a seek
 SAME_POSE = 0.1  # mean distance of two poses' keypoints, as a share of the person's size, that are one person's
-CHECK_EVERY = 0.02  # seconds between two checks whether a piece is done
+POLL_EVERY = 0.02  # seconds between two checks whether a piece is done
 
 Inferred = tuple[float, np.ndarray]  # a frame's time in seconds and the people (N, K, 3 or 6) in it, not yet tracked
 
@@ -148,7 +148,7 @@ class Pieces:
         """Give pieces to workers that are free; those beyond the end that the container reports only when asked for."""
         for future in [future for future in self.cluster.running if future.done()]:
             del self.cluster.running[future]
-        room = min(self.cluster.free_threads(), AHEAD * self.cluster.threads - len(self.ahead))
+        room = min(self.cluster.free_threads(), PIECES_AHEAD * self.cluster.threads - len(self.ahead))
         while self.next <= at_least or (room > 0 and self.next < self.count):
             self.ahead.append(self.submit(self.next))
             self.next, room = self.next + 1, room - 1
@@ -157,16 +157,16 @@ class Pieces:
         first = self.args.frame_first + number * self.length
         last = first + self.length - self.stride
         last = last if self.args.frame_last < 0 else min(last, self.args.frame_last)
-        return self.cluster.submit(
-            0, self.source.name, infer, first, last, min(self.warm_up, number * self.length), *before
-        )
+        warm_up = min(self.warm_up, number * self.length)
+        (future,) = self.cluster.submit(infer, [(0, self.source.name, first, last, warm_up, *before)])
+        return future
 
     def result(self, future: Any) -> Piece:
         while not future.done():
             if self.source.stopping.is_set():
                 raise KeyboardInterrupt
             self.submit_ahead()
-            time.sleep(CHECK_EVERY)
+            time.sleep(POLL_EVERY)
         error = future.exception()
         if error:
             raise failure(self.source.name, error) from error

@@ -168,11 +168,11 @@ def report_scheduler(args, work):
     """Processes that share the photos, of a scheduler and workers that stand by themselves."""
     make_photos(work / "in", args.photos, TINY)
     dask, quiet = [sys.executable, "-m", "dask"], {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    env = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    env = {**os.environ, "PYTHONPATH": str(PROJECT), "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1"}
     address = ["--host", "127.0.0.1", "--port", SCHEDULER.rpartition(":")[2], "--dashboard-address", ":0"]
 
     def with_workers(count):
-        scheduler = subprocess.Popen([*dask, "scheduler", *address], **quiet)
+        scheduler = subprocess.Popen([*dask, "scheduler", *address], env=env, **quiet)
         line = [*dask, "worker", SCHEDULER, "--nworkers", str(count), "--nthreads", "1", "--no-dashboard"]
         workers = subprocess.Popen(line, env=env, cwd=work, **quiet)
         time.sleep(15)  # until all have come

@@ -20,9 +20,10 @@ import pytest
 
 from pose import PoseError
 from pose.media import reader
+from pose.media.codecs import CODECS
 from pose.media.reader import ClipReader
 from pose.media.sources import Video
-from pose.media.writer import CODECS, clip_writer
+from pose.media.writer import clip_writer
 
 
 def grey(n, size_wh=(64, 48)):

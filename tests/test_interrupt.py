@@ -14,9 +14,9 @@ from test_clips import make_clip, packets, read, sender, times_of
 import get_hpe_video
 from pose import PoseError, cli
 from pose.clip import ClipJob
+from pose.media.codecs import CODECS
 from pose.media.reader import ClipReader
 from pose.media.results import settings_tag
-from pose.media.writer import CODECS
 from pose.signals import Signals
 from pose.window import Windows
 

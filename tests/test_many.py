@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from unittest import mock
 
 import cv2
 import ground_truth
@@ -292,6 +294,40 @@ def test_what_kills_workers_is_given_up_and_named(monkeypatch):
     reports = [outcome.report for outcome in done.values() if outcome.report]
     assert len(reports) == 4
     assert all(report.endswith(", 2") for report in reports)  # its share of the cores
+
+
+@pytest.mark.parametrize(
+    ("files", "saturation", "at_once"),
+    [(4, 1.0, 2), (100, 1.1, 2), (5, 1.0, 5), (100, 1.0, 18)],
+)
+def test_only_of_many_files_some_wait_at_the_scheduler_and_only_if_it_keeps_them(files, saturation, at_once):
+    pytest.importorskip("distributed")
+    from pose import cluster
+
+    sizes = []
+
+    class Client:
+        def nthreads(self):
+            return {"a": 1, "b": 1}
+
+        def wait_for_workers(self, _):
+            pass
+
+        def map(self, process, names, stems, key, pure):
+            futures = [Future() for _ in names]
+            sizes.append(len(jobs.running) + len(futures))
+            for name, future in zip(names, futures, strict=True):
+                future.set_result(Outcome(name))
+            return futures
+
+    jobs = cluster.OnCluster(Deadly, argparse.Namespace(cluster=None, workers=2))
+    jobs.client, jobs.workers, jobs.address = Client(), 2, mock.Mock()
+    jobs.queue = cluster.queue_length(mock.Mock(WORKER_SATURATION=saturation))
+    names = [str(number) for number in range(files)]
+    assert [outcome.name for _, outcome in sorted(jobs(zip(names, names, strict=True)))] == names
+    assert max(sizes) == at_once
+    if files == 100 and at_once > 2:
+        assert len(sizes) < 20  # as many are submitted together
 
 
 def test_no_scheduler_is_one_sentence(command):

@@ -36,11 +36,14 @@ class Client:
     def wait_for_workers(self, _):
         pass
 
-    def submit(self, process, kind, args, run, do, *arguments, pure):
-        self.tasks.append((do.__name__, arguments))
+    def map(self, process, *arguments, key, pure):
+        return [self.result(process, call) for call in zip(*arguments, strict=True)]
+
+    def result(self, process, call):
+        self.tasks.append((process.args[-1].__name__, call))
         future = concurrent.futures.Future()
         try:
-            future.set_result(pickle.loads(pickle.dumps(process(kind, args, run, do, *arguments))))
+            future.set_result(pickle.loads(pickle.dumps(process(*call))))
         except Exception as error:
             future.set_exception(error)
         return future

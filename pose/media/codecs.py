@@ -1,0 +1,86 @@
+"""How clips are encoded."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av
+import cv2
+
+ENCODER_THREADS = 4  # more take memory at 4K and gain little
+MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
+MIN_PARALLEL = 64  # pixels; with a side of 24 the AV1 encoder's threads wait for each other without end
+GIF_SIDE, GIF_STEP = 480, 6  # pixels and hundredths of a second at least: larger ones get too heavy for a page or chat
+LIMITED, BT601 = 1, 6  # FFmpeg's numbers for the range and matrix of colours
+
+
+class Codec(NamedTuple):
+    """How a clip is encoded, the sound that its container can hold as it is, and what other sound becomes."""
+
+    suffix: str
+    encoder: str
+    pix_fmt: str
+    options: dict[str, str]
+    sounds: tuple[str, ...] = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
+    sound_encoder: str = "aac"
+    time_base: Fraction = Fraction(1, 120000)  # seconds; exact for all usual frame rates
+
+    @property
+    def is_gif(self) -> bool:
+        return self.encoder == "gif"
+
+    def frame(self, picture: Any) -> av.VideoFrame:
+        """A picture (H, W, 3) as the encoder takes it, which has half the bytes as a rule. An odd side grows by 1."""
+        h, w = picture.shape[:2]
+        if w % 2 or h % 2:
+            picture = cv2.copyMakeBorder(picture, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
+        if self.is_gif:
+            scale = min(1, GIF_SIDE / max(h, w))
+            size_wh = max(1, round(scale * w)), max(1, round(scale * h))
+            picture = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
+        if self.pix_fmt == "yuv420p":  # OpenCV does it three times as quickly as FFmpeg
+            return av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), "yuv420p")
+        return av.VideoFrame.from_ndarray(picture, "bgr24")
+
+    def add_stream(self, clip: Any, w: int, h: int, fps: Fraction) -> Any:
+        """The stream of frames w×h in a clip of PyAV."""
+        options, rate = self.options, fps
+        if self.encoder == "libsvtav1":
+            rate = min(fps, MAX_AV1_RATE)
+            options = options | ({"svtav1-params": "lp=1"} if min(w, h) < MIN_PARALLEL else {})
+        stream = clip.add_stream(self.encoder, rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = w, h, self.pix_fmt
+        context = stream.codec_context
+        context.thread_count, context.time_base = ENCODER_THREADS, self.time_base
+        if self.pix_fmt == "yuv420p":
+            context.color_range, context.colorspace = LIMITED, BT601
+        return stream
+
+
+OPUS = (("opus", "vorbis"), "libopus")
+CODECS = {
+    "h264": Codec(".mp4", "libx264", "yuv420p", {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"}),
+    "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}, time_base=Fraction(1, 60000)),  # its finest
+    "vp9": Codec(
+        ".webm", "libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0"}, *OPUS
+    ),
+    "av1": Codec(".webm", "libsvtav1", "yuv420p", {"preset": "11", "crf": "35"}, *OPUS),
+    "mjpg": Codec(".mov", "mjpeg", "yuvj420p", {"qmin": "2", "qmax": "4"}, ("aac", "mp3", "alac", "pcm_s16le")),
+    "gif": Codec(".gif", "gif", "pal8", {}, (), "", Fraction(1, 100)),
+}
+
+
+def palette_filter(w: int, h: int) -> Any:
+    """Gives each frame a palette of its own, as a GIF's 256 colours are too few for a whole clip."""
+    graph: Any = av.filter.Graph()
+    source = graph.add_buffer(width=w, height=h, format="bgr24", time_base=Fraction(1, 100))
+    split, palette = graph.add("split"), graph.add("palettegen", "stats_mode=single")
+    use, sink = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=3"), graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(palette, 0, 0)
+    split.link_to(use, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    return graph
