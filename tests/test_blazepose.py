@@ -174,8 +174,8 @@ def test_a_crop_and_its_mirror_image_are_averaged_where_they_agree():
     landmarks, refined, world, peaks, _ = blazepose.merge_mirrored(inference(xy, 0.4), mirrored(xy + 2, 0.6))
     assert np.allclose(landmarks[:, :2], xy + 1) and np.allclose(refined, xy + 1) and np.allclose(peaks, 0.5)
     assert np.allclose(world[:, [0, 2]], xy[:, :1] / 100 + 0.01) and np.allclose(world[:, 1], xy[:, 1] / 100 + 0.01)
-    for peak, expected in ((0.3, xy), (0.6, xy + 40)):  # else the clearer one counts
-        merged = blazepose.merge_mirrored(inference(xy, 0.4), mirrored(xy + 40, peak))
+    for peak, expected in ((0.3, xy), (0.6, xy + 12)):  # else the clearer one counts
+        merged = blazepose.merge_mirrored(inference(xy, 0.4), mirrored(xy + 12, peak))
         assert np.allclose(merged[1], expected)
         assert np.allclose(merged[2][:, :2], expected / 100)
 
