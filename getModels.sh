@@ -30,7 +30,7 @@ size() { if [ -f "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }
 checksum() { if command -v sha256sum >/dev/null; then "sha${sha}sum"; else shasum -a "$sha"; fi; }
 is_right() { [ "$(size "$1")" -eq "$bytes" ] && sum=$(checksum <"$1") && [ "${sum%% *}" = "$hash" ]; }
 
-fetch() { # put the file in its place, from the first mirror that gives it
+fetch() { # puts the file at $path, from the first mirror that gives it; fails where none does
     part=$path.part
     for url in $mirrors $mirrors; do # twice: where a connection broke, it goes on
         say "$name: $url"
@@ -47,8 +47,9 @@ fetch() { # put the file in its place, from the first mirror that gives it
             rm -f "$part"
         fi
     done
-    say "To fetch $name by hand, save one of these as $path (to begin anew, delete its .part)"
+    say "To fetch $name by hand, save one of these as $path (to start over, delete its .part)"
     for url in $mirrors; do say "  $url"; done
+    return 1
 }
 
 folder=$(dirname -- "$(readlink -f "$0")")/pose names='' # readlink: called through a link
@@ -71,16 +72,13 @@ command -v curl >/dev/null || die 1 "curl is needed: install it (such as: sudo a
 command -v sha256sum >/dev/null || command -v shasum >/dev/null || die 1 "sha256sum or shasum is needed: install one."
 trap 'die 130 "Stopped. What has come so far is kept: the same command goes on from there."' INT
 
-for name in ${names:=coco mpi}; do
+code=0
+for name in ${names:-coco mpi}; do
     about "$name"
     { mkdir -p -- "$folder/$name" 2>/dev/null && [ -w "$folder/$name" ]; } ||
-        die 1 "Cannot write $path: mend that or choose another --model_folder."
-    is_right "$path" || fetch
+        die 1 "Cannot write $path: make that folder writable or choose another --model_folder."
+    if is_right "$path" || fetch; then state="$((bytes / 1000000)) MB"; else state='not there' code=1; fi
+    set -- "$@" "$(printf '%-4s  %9s  %s' "$name" "$state" "$path")"
 done
-code=0
-for name in $names; do
-    about "$name"
-    if is_right "$path"; then state="$((bytes / 1000000)) MB"; else state='not there' code=1; fi
-    printf '%-4s  %9s  %s\n' "$name" "$state" "$path"
-done
+printf '%s\n' "$@"
 exit $code

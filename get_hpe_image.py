@@ -16,7 +16,7 @@ import contextlib
 import functools
 from collections.abc import Sequence
 
-from pose import cli, inputs
+from pose import cli, inputs, options
 
 EXAMPLES = """\
   python get_hpe_image.py photo.jpg
@@ -24,25 +24,19 @@ EXAMPLES = """\
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = cli.Parser(__doc__ or "", EXAMPLES)
-    example = cli.PROJECT / "Input" / "example_image1.png"
-    parser.add_inputs(
-        "--image_file",
-        "PHOTO",
-        example,
-        "picture files, folders, patterns, a .txt list of them, or -: a list on standard input",
-    )
+    parser = options.Parser(__doc__ or "", EXAMPLES)
+    example = options.PROJECT / "Input" / "example_image1.png"
+    photo_help = "picture files, folders, patterns, a .txt list of them, or -: a list on standard input"
+    parser.add_inputs("--image_file", "PHOTO", example, photo_help)
     coco_help = "everyone in all inputs as COCO's keypoint results (.json)"
-    parser.add("many files", "--write_coco_json", coco_help, None, cli.path_ending(".json"), "FILE")
+    parser.add("many files", "--write_coco_json", coco_help, None, options.path_ending(".json"), "FILE")
     heatmaps_help = "also write what the network saw: all keypoints' heatmaps, one keypoint's by its name, or fields"
     parser.add("output", "--heatmaps", heatmaps_help, None, str, "all|fields|KEYPOINT")
     args = parser.parse(argv)
     if args.write_coco_json and args.mode != "COCO":
         parser.error("--write_coco_json takes --mode COCO")
     if args.skip_existing and (args.write_table or args.write_coco_json) and not args.write_json:
-        parser.error(
-            "a table with --skip_existing takes --write_json, which holds the people in photos that are skipped"
-        )
+        parser.error("a table with --skip_existing takes --write_json, from which rows of skipped photos come")
     return args
 
 

@@ -16,7 +16,7 @@ import contextlib
 from collections.abc import Sequence
 from functools import partial
 
-from pose import cli, inputs
+from pose import cli, inputs, options
 from pose.choices import CODECS
 from pose.media.storage import join
 
@@ -27,24 +27,24 @@ EXAMPLES = """\
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = cli.Parser(__doc__ or "", EXAMPLES)
-    example = cli.PROJECT / "Input" / "example_video1.mp4"
+    parser = options.Parser(__doc__ or "", EXAMPLES)
+    example = options.PROJECT / "Input" / "example_video1.mp4"
     video_help = "clips, folders or patterns of clips, a camera's number, a stream's address, frame_%%04d.png"
     parser.add_inputs("--video_file", "CLIP", example, video_help)
     add = partial(parser.add, "clip")
-    add("--frame_first", "start at this frame", 0, cli.whole_number(0), "N")
-    add("--frame_last", "end with this frame; -1: the last", -1, cli.whole_number(0, -1), "N")
-    add("--frame_step", "take every Nth frame", 1, cli.whole_number(1), "N")
+    add("--frame_first", "start at this frame", 0, options.whole_number(0), "N")
+    add("--frame_last", "end with this frame; -1: the last", -1, options.whole_number(0, -1), "N")
+    add("--frame_step", "take every Nth frame", 1, options.whole_number(1), "N")
     add("--frame_rotate", "rotate frames, degrees clockwise", 0, [0, 90, 180, 270])
     add("--frame_info", "write frame number and seconds into the corner")
     step_help = "inference on every Nth frame, poses in between are interpolated; auto: about 15 a second"
-    add("--network_step", step_help, "auto", cli.network_step, "N")
+    add("--network_step", step_help, "auto", options.auto_or(options.whole_number(1)), "N")
     add("--no_smooth", "keypoints as each frame alone gives them")
     add("--no_track", "no identities, and so no smoothing")
     add("--codec", ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif", CODECS[0], CODECS)
     add("--no_audio", "leave the sound out")
     add("--reconnect", "wait for a camera or address that stops sending, and go on with the same clip")
-    add("--write_video_with_audio", argparse.SUPPRESS)  # now what happens without it
+    add("--write_video_with_audio", argparse.SUPPRESS)  # now the default
     add("--resume", "after Ctrl-C: go on where the same command stopped")
     plot_help = "also write a sheet of the clip's poses and, with matplotlib, the joints' angles over time"
     parser.add("output", "--write_plot", plot_help)
@@ -58,7 +58,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def clips(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """Clips, cameras, addresses and numbered pictures, and what their results are called after."""
+    """Clips, cameras, addresses and numbered pictures, and the stems of their results' names."""
     from pose.media.sources import is_live, is_numbered, stem_of
 
     def stem_of_stream(name: str) -> str | None:

@@ -10,11 +10,11 @@ of the picture, and blazepose.py estimates the keypoints; crop_tracking.py goes 
 A program begins with estimate.py: PoseEstimator for photos, VideoPoseEstimator for clips; checks.py checks what they
 are given. skeletons.py holds keypoints and limbs, poses.py the geometry of poses. networks/ holds which networks there
 are, where they run, and how OpenPose's files are read. media/ reads photos and clips and writes results. draw.py and
-labels.py draw, motion.py follows the angles of joints and plot.py draws them, window.py shows pictures. cli.py is what
-both commands share, choices.py the names their options take, signals.py what Ctrl-C does, inputs.py finds the files
-they name, photo.py and clip.py are what the commands do with each; jobs.py does many, one after the other, and
-cluster.py on many cores and machines. mobilenet/ and blazepose/ hold the networks in the box, where they come from and
-the recipes that made them.
+labels.py draw, motion.py follows the angles of joints and plot.py draws them, window.py shows pictures. options.py
+holds the commands' options, choices.py the names these take, cli.py how a command runs and reports errors, signals.py
+what Ctrl-C does; inputs.py finds the files that are named, photo.py and clip.py are what the commands do with each;
+jobs.py does many, one after the other, and cluster.py on many cores and machines. mobilenet/ and blazepose/ hold the
+networks in the box, where they come from and the recipes that made them.
 
 The data:
 

@@ -17,15 +17,15 @@ import numpy as np
 
 from .crop import CROP_MARGIN, SIDE, Crop, make_crop
 from .maps import brighten
-from .networks.engines import Engine, load_network
+from .networks.engines import Engine
 from .networks.registry import BLAZEPOSE, PACKAGE
 from .poses import size
 from .skeletons import COCO, HEAD, HIPS, NECK, SHOULDERS
 
 LANDMARKS = 39  # 33 of the body and 6 that describe the crop
 CENTRE, RIM = 33, 34  # the middle of the hips, and a point straight above it on the circle around the body
-STRIDE = SIDE / 64  # of the heatmaps, and
-CELL_CENTRE = 0.2  # where cell 0 lies, in pixels of the input: measured against the landmarks on the labelled pictures
+STRIDE = SIDE / 64  # pixels of the input in a cell of the heatmaps
+CELL_CENTRE = 0.2  # of cell 0, in pixels of the input: measured against the landmarks on the labelled pictures
 REACH = 3  # cells to each side of a landmark that its heatmap is averaged over
 MIN_PEAK = 0.5  # a heatmap that nowhere there reaches it does not move the landmark
 AGREE = 0.04  # mean distance, in sides of the crop, up to which the mirrored picture shows the same pose
@@ -33,9 +33,9 @@ BODY_WIDTH = 0.09  # thickness of a limb that is masked, in sizes of the person
 HEAD_RADIUS = 0.8  # in such thicknesses
 MAX_THICKNESS, GREY = 255, (128, 128, 128)
 NOSE, EARS = 0, [7, 8]  # landmarks; those of the face come before the ears
-FACE_AWAY = 0.2  # how much farther than the ears the nose is where a face cannot be seen, in radii of the circle
-TRUNK_PART = slice(70, 140), slice(108, 148)  # rows and columns of the input where the trunk is,
-TRUNK_SHARE = 0.9  # of whose pixels the rest may be the background
+FACE_AWAY = 0.2  # by which the nose is farther away than the ears where no face is seen, in radii of the circle
+TRUNK_PART = slice(70, 140), slice(108, 148)  # rows and columns of the input where the trunk is
+TRUNK_SHARE = 0.9  # of the pixels there; the brightest tenth may be background
 
 # The landmarks that are COCO keypoints, by number; BlazePose has six more between nose and ears, and hands and feet.
 _NUMBERS = {
@@ -65,7 +65,7 @@ class LandmarkNetwork:
     """Call it with a picture and a crop of it for a PersonEstimate."""
 
     def __init__(self, engine: Engine) -> None:
-        self.forward = load_network(engine, BLAZEPOSE, PACKAGE)
+        self.forward = BLAZEPOSE.load(engine, PACKAGE)
 
     def __call__(
         self,
@@ -77,7 +77,7 @@ class LandmarkNetwork:
     ) -> PersonEstimate:
         """mirrored: averaged with the mirrored crop's result; masked: poses (18, 3) of other people to cover.
 
-        exposed: for the trunk, as the face of who stands against the light is too dark in a crop that is bright.
+        exposed: brightened for the trunk, as against the light a face is too dark though the crop is bright.
         """
         image = brighten(crop.extract(picture))
         if exposed:
@@ -119,7 +119,7 @@ def merge_mirrored(one: Inference, mirrored: Inference) -> Inference:
 
 
 def mask_person(image: np.ndarray, pose: np.ndarray, crop: Crop) -> None:
-    """Cover the body of a COCO pose (18, 3) in a crop's image, so that the network sees the other one."""
+    """Cover the body of a COCO pose (18, 3) in a crop's image, so that the network sees the other person."""
     points, found = np.rint(crop.to_input(pose[:, :2])).astype(int), pose[:, 2] > 0
     width = BODY_WIDTH * size(pose) * SIDE / (2 * crop.half_side)
     thickness = max(1, min(round(width), MAX_THICKNESS))

@@ -1,40 +1,23 @@
-"""What both commands share: options, and how an error reaches the person.
-
-Imports nothing heavy, so that --help and a mistyped option answer at once.
-"""
+"""How a command runs, and how an error reaches the person."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
 
-from . import PoseError, __version__
-from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
-from .media.storage import fingerprint, is_remote
+from . import PoseError
 from .signals import signals
 
-PACKAGE = Path(__file__).parent
-CLONE = PACKAGE.parent
-# Where pip installed the package, results go where one stands.
-PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
-MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
 LEAST_MEMORY = 1500  # MB; where less is allowed, libraries end the process when they are loaded
 OPENCV_NUMBERS = ("OPENCV_FOR_THREADS_NUM", "OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT")
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
-BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
-CHANGE_NOTHING = [  # of the results
-    *"inputs named_inputs model_folder output_dir quiet verbose no_display write_video_with_audio".split(),
-    *"resume reconnect recursive skip_existing workers cluster write_table write_coco_json".split(),
-]
 REMEDIES = {  # by PoseError.argument
     "cluster": "check --cluster",
     "codec": "choose another --codec",
@@ -46,12 +29,12 @@ REMEDIES = {  # by PoseError.argument
     "heatmaps": "choose another --heatmaps",
     "full": "make room or choose another --output_dir",
     "image": "check --image_file",
-    "list": "save it as a text with a path on each line",
+    "list": "save it as a text file with one path per line",
     "max_pixels": "raise --max_pixels or make it smaller",
     "memory": "try a smaller --net_resolution or picture",
     "model_folder": "check --model_folder",
     "net_wh": "try another --net_resolution or --device cpu",
-    "network": "--model_folder says where else it is, and --network blazepose needs no download",
+    "network": "--model_folder names another folder, and --network blazepose needs no download",
     "output_dir": "choose another --output_dir",
     "resume": "give the same options again, or leave --resume out to start anew",
     "stages": "leave --stages out",
@@ -59,183 +42,6 @@ REMEDIES = {  # by PoseError.argument
     "video": "check --video_file",
     "workers": "or leave --workers and --cluster out",
 }
-
-
-def show_path(path: Path | str) -> str:
-    """The path as short as it is clear from the present folder."""
-    if isinstance(path, str):  # elsewhere
-        return path
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except (ValueError, OSError):  # not below it, or the present folder is gone
-        return str(path)
-
-
-def net_resolution(text: str) -> tuple[int, int] | None:
-    """WxH, from 16 to 4096 each; one may be -1. auto is None."""
-    if text == "auto":
-        return None
-    try:
-        w, h = (int(side) for side in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not WxH, such as 368x368 or -1x256") from None
-    if any(side != -1 and not 16 <= side <= 4096 for side in (w, h)) or w == h == -1:
-        raise argparse.ArgumentTypeError(f"{text!r}: each side goes from 16 to 4096, and one may be -1")
-    return w, h
-
-
-def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
-    """A parser of whole numbers from `least`, and of one more that stands for all."""
-
-    def parse(text: str) -> int:
-        if text.removeprefix("-").isdecimal() and (int(text) >= least or int(text) == also):
-            return int(text)
-        other = "" if also is None else f"{also} or "
-        raise argparse.ArgumentTypeError(f"{text!r} is not {other}a whole number from {least}")
-
-    return parse
-
-
-def path_ending(*suffixes: str) -> Callable[[str], Path]:
-    """A parser of paths that end so."""
-
-    def parse(text: str) -> Path:
-        if Path(text).suffix.lower() in suffixes:
-            return Path(text)
-        raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(suffixes)}")
-
-    return parse
-
-
-def folder(text: str) -> Path | str:
-    """A Path, or a str where it lies elsewhere."""
-    return text if is_remote(text) else Path(text)
-
-
-def core_count() -> int:
-    """Of the cores, how many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def workers(text: str) -> int:
-    """auto: one for every two cores, which gave 8.2 photos a second on two cores where two workers gave 6.8."""
-    return max(1, core_count() // 2) if text == "auto" else whole_number(1)(text)
-
-
-def network_step(text: str) -> int | None:
-    return None if text == "auto" else whole_number(1)(text)
-
-
-def share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
-
-
-class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, but not those of switches, and the examples line by line."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        has_default = action.nargs != 0 and action.default not in (None, [])
-        return super()._get_help_string(action) if has_default else action.help
-
-
-class Parser(argparse.ArgumentParser):
-    """The options that both commands have, in groups. args.inputs are the paths, with or without their option."""
-
-    def __init__(self, description: str, examples: str) -> None:
-        super().__init__(
-            usage="%(prog)s [options] [paths]",
-            description=description,
-            epilog=f"examples:\n{examples}",
-            formatter_class=HelpFormatter,
-            allow_abbrev=False,
-        )
-        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-        groups = "input", "network", "people", "clip", "drawing", "output", "many files"
-        self.groups = {name: self.add_argument_group(name) for name in groups}
-
-    def add(
-        self, group: str, option: str, help: str, default: Any = None, takes: Any = None, metavar: str | None = None
-    ) -> None:
-        """An option that takes one of some values, in capitals or not, or what a parser makes of it, or is a switch."""
-        if takes is None:
-            settings: dict[str, Any] = {"action": "store_true"}
-        elif callable(takes):
-            settings = {"type": takes, "metavar": metavar, "default": default}
-        else:
-            values = {str(value).lower(): value for value in takes}
-            settings = {"type": lambda text: values.get(text.lower(), text), "choices": takes, "default": default}
-        self.groups[group].add_argument(option, help=help, **settings)
-
-    def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
-        """Paths by themselves or after their option; the example where there are none."""
-        self.example, self.metavar = show_path(example), metavar
-        add = self.groups["input"].add_argument
-        add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
-        option_help = "the same, as an option"
-        add(option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help=option_help)
-        self.add_common_options()
-
-    def add_common_options(self) -> None:
-        """What both commands take."""
-        positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
-        size_help = "most that the network's input measures; -1 for one side: what the aspect ratio asks"
-        workers_help = "processes that share the files; auto: one for every two cores; takes Dask"
-        table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
-        options: list[tuple[Any, ...]] = [
-            ("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, positive, "N"),
-            ("network", "--mode", "18 or 15 keypoints", "COCO", MODES),
-            ("network", "--network", "auto: openpose where its weights are, else blazepose", "auto", NETWORKS),
-            ("network", "--device", "gpu: CUDA or what else works here", "cpu", DEVICES),
-            ("network", "--engine", "auto: the fastest that is installed and works on the device", "auto", ENGINES),
-            ("network", "--precision", "bf16: half the time, less exact; takes OpenVINO", "auto", PRECISIONS),
-            ("network", "--net_resolution", size_help, "auto", net_resolution, "WxH"),
-            ("network", "--model_folder", "where getModels.sh put the weights", show_path(PACKAGE), Path, "DIR"),
-            ("network", "--stages", "stop OpenPose's network early: faster, less exact", STAGES, range(1, STAGES + 1)),
-            ("network", "--accuracy", "how many inferences: speed or precision", "balanced", ACCURACIES),
-            ("people", "--number_people_max", "-1: everyone; 1: only the main person", -1, whole_number(1, -1), "N"),
-            ("people", "--threshold", "keypoints that score less are neither drawn nor written", 0.1, share, "T"),
-            ("drawing", "--style", "openpose: for image generators; classic: the tutorials'", "modern", STYLES),
-            ("drawing", "--background", "what is under skeletons; image generators take black", "photo", BACKGROUNDS),
-            ("drawing", "--line_width", "of limbs in pixels; without it by each person's size", None, positive, "N"),
-            ("drawing", "--no_face", "leave out nose, eyes and ears"),
-            ("drawing", "--show_ids", "write each person's number above their head"),
-            ("drawing", "--show_scores", "write each keypoint's score beside it"),
-            ("output", "--output_dir", "where results go", output_dir, folder, "DIR"),
-            ("output", "--write_json", "also write OpenPose JSON"),
-            ("output", "--quiet", "print nothing but errors"),
-            ("output", "--no_display", "open no windows"),
-            ("many files", "--recursive", "subfolders too; results lie in the same tree below --output_dir"),
-            ("many files", "--skip_existing", "leave out files with complete results of the same options"),
-            ("many files", "--workers", workers_help, 1, workers, "N"),
-            ("many files", "--cluster", "a Dask scheduler, such as tcp://host:8786", None, str, "ADDRESS"),
-            ("many files", "--write_table", table_help, None, path_ending(".csv", ".parquet"), "FILE"),
-        ]
-        for option in options:
-            self.add(*option)
-
-    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
-        words = list(sys.argv[1:] if argv is None else argv)
-        if "--net_resolution" in words[:-1]:  # argparse would take -1x256 for an option of its own
-            at = words.index("--net_resolution")
-            words[at : at + 2] = ["=".join(words[at : at + 2])]
-        args = self.parse_args(words)
-        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)  # read when OpenCV is imported
-        named = [*args.inputs, *args.named_inputs]
-        if not named and PROJECT != CLONE:
-            self.error(f"name a {self.metavar}; the examples are in the project's repository, pip installs none")
-        args.inputs = named or [self.example]
-        if args.cluster and args.workers != 1:
-            self.error("--cluster brings its own workers: leave --workers out")
-        return args
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help.\n")
 
 
 def run(main: Callable[[], int]) -> int:
@@ -246,7 +52,7 @@ def run(main: Callable[[], int]) -> int:
         try:
             return translate_errors(main)
         finally:
-            signals.ignore()  # while Python ends
+            signals.ignore()  # while the interpreter shuts down
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 128 + (signals.received or signal.SIGINT)
@@ -259,7 +65,7 @@ def translate_errors(main: Callable[[], int]) -> int:
         with memory_errors("this"):
             return main()
     except ImportError as error:
-        signals.check()  # numpy makes an ImportError of a Ctrl-C
+        signals.check()  # numpy turns a Ctrl-C into an ImportError
         return report_error(f"The Python package {error.name} is missing; run: pip install -r requirements.txt")
     except PoseError as error:
         return report_error(error)
@@ -279,13 +85,13 @@ def check_memory_limit() -> None:
 def check_environment() -> None:
     for name in OPENCV_NUMBERS:
         value = os.environ.get(name, "0")
-        if not re.fullmatch(r"\d{1,9}", value):  # OpenCV ends the process or its import
+        if not re.fullmatch(r"\d{1,9}", value):  # OpenCV would abort the process or fail to import
             raise PoseError(f"The environment variable {name} is {value!r} and no number; remove it with: unset {name}")
 
 
 @contextlib.contextmanager
 def memory_errors(name: str) -> Iterator[None]:
-    """What libraries raise where memory is short, as a PoseError; name: what it was for."""
+    """Any library's out-of-memory error becomes a PoseError. name: what the memory was for."""
     try:
         yield
     except Exception as error:
@@ -297,7 +103,7 @@ def memory_errors(name: str) -> Iterator[None]:
 def prepare_process() -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
         stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's lines name its source files
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's messages name its source files
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")
     # OpenVINO goes on without its model converters, which take half of its import and report usage.
@@ -307,29 +113,29 @@ def prepare_process() -> None:
 def report_error(error: PoseError | str) -> int:
     """Print one sentence with its remedy on stderr; the exit code."""
     remedy = REMEDIES.get(getattr(error, "argument", ""))
-    sentence = f"Error: {error}{f'; {remedy}' if remedy else ''}.".replace("\n", "\\n")  # of names
+    sentence = f"Error: {error}{f'; {remedy}' if remedy else ''}.".replace("\n", "\\n")  # in file names
     print(printable(sentence), file=sys.stderr)
     return 1
 
 
 def printable(text: str) -> str:
-    """The text with what would command the terminal, which names may hold, as \\x1b and the like; lines stay."""
+    """The text with control characters, which file names may hold, as \\x1b and the like; line breaks stay."""
     return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def report_os_error(error: OSError) -> int:
     try:
         sys.stdout.flush()
-    except OSError:  # it is the output that cannot be written: let Python not try again when it ends
+    except OSError:  # stdout cannot be written: Python must not try again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):  # its reader has gone, as in `| head`
+    if isinstance(error, BrokenPipeError):  # the program that reads our output has ended, as in `| head`
         return 1
     what = f"{error.filename or 'The output'}: {error.strerror or error}"
     return report_error(f"{what}; check the path and its permissions")
 
 
 def check_output(folder: Path | str) -> None:
-    """PoseError, before any work, where a folder here cannot be made or written to."""
+    """PoseError, before any work, where a local folder cannot be created or written."""
     if isinstance(folder, str):
         return
     try:
@@ -337,28 +143,3 @@ def check_output(folder: Path | str) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise PoseError(f"Cannot write {folder}: {error.strerror or error}", "output_dir") from error
-
-
-def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What PoseEstimator takes of the command line."""
-    names = "mode network device engine precision model_folder stages accuracy threshold number_people_max".split()
-    options = {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
-    return {name: value for name, value in options.items() if name != "model_folder" or value}
-
-
-def settings(args: argparse.Namespace, description: str, files: Iterable[Path | str]) -> dict[str, Any]:
-    """What results depend on, to know whether they are there: options, network, the files they are made of, version."""
-    options = {option: value for option, value in vars(args).items() if option not in CHANGE_NOTHING}
-    network = description.partition("\n")[0]  # a hint may follow
-    return options | {"network": network, "source": fingerprint(files), "version": __version__}
-
-
-def drawing_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What draw_skeleton takes of the command line."""
-    names = "style line_width show_ids show_scores".split()
-    return {name: getattr(args, name) for name in names} | {"face": not args.no_face}
-
-
-def show_results(args: argparse.Namespace, paths: Sequence[Path | str]) -> list[str]:
-    """Paths for the screen; on a cluster's worker, whose folder is another, as they are."""
-    return [str(path) if args.cluster else show_path(path) for path in paths]

@@ -29,6 +29,7 @@ from .media.report import Stopwatch, progress
 from .media.results import clip_json, people_to_json, remove_leftovers, set_aside, settings_tag
 from .media.sources import is_live, source_files
 from .media.writer import clip_writer
+from .options import BACKGROUNDS, drawing_options, estimator_options, result_settings, show_results
 from .plot import Plot
 from .track import PosedFrame, interpolate
 from .window import Windows
@@ -37,7 +38,7 @@ ESC = 27
 
 
 class Clips:
-    """Call it with a clip's name and what its results are called after. args: of the command line.
+    """Call it with a clip's name and the stem of its results' names. args: of the command line.
 
     windows: where the clip is shown; None where nobody watches. estimator: in place of one made with `args`.
     """
@@ -45,14 +46,14 @@ class Clips:
     def __init__(self, args: argparse.Namespace, windows: Windows | None = None, estimator: Any = None) -> None:
         self.args, self.windows = args, windows
         options = {"track": not args.no_track, "smooth": not args.no_smooth}
-        self.estimator: Any = estimator or VideoPoseEstimator(**cli.estimator_options(args), **options)
+        self.estimator: Any = estimator or VideoPoseEstimator(**estimator_options(args), **options)
         self.description = self.estimator.description
         self.source: ClipReader | None = None  # of the clip in work
 
     def __call__(self, name: str, stem: str) -> Outcome:
         args, names = self.args, result_names(self.args, stem)
         files = source_files(name)
-        settings = cli.settings(args, self.description, files) | {"table": bool(args.write_table)}
+        settings = result_settings(args, self.description, files) | {"table": bool(args.write_table)}
         may_skip = (args.resume or args.skip_existing) and files and not args.write_table  # which takes all frames
         if may_skip and is_done(args.output_dir, names, settings):
             return Outcome(name, f"{name} is complete, skipped.", skipped=True)
@@ -75,7 +76,7 @@ class Clips:
         return ClipReader(name, first, last, self.args.frame_step, self.args.frame_rotate, say)
 
     def network_step(self, source: ClipReader) -> int:
-        """Every which of the source's frames the network sees."""
+        """Frames of the source from one inference to the next."""
         every_frame = self.args.no_track or self.args.no_smooth
         return self.args.network_step or (1 if every_frame else source.network_step)
 
@@ -124,7 +125,7 @@ class ClipJob:
         self.resumes = False
 
     def run(self) -> list[str]:
-        """Notes on what went wrong on the way."""
+        """Returns notes on what went wrong."""
         if self.args.resume:
             self.resume()
         if self.source.fps_guessed:
@@ -180,8 +181,8 @@ class ClipJob:
 
     def render(self, frame: PosedFrame) -> np.ndarray:
         """The frame, or a plain background of its size, with everyone's skeleton."""
-        canvas = on_background(frame.picture, cli.BACKGROUNDS[self.args.background])
-        options = cli.drawing_options(self.args)
+        canvas = on_background(frame.picture, BACKGROUNDS[self.args.background])
+        options = drawing_options(self.args)
         picture = draw_skeleton(canvas, frame.people, self.estimator.skeleton, frame.ids, **options)
         if self.args.frame_info:
             draw_frame_info(picture, frame.number, frame.t)
@@ -197,7 +198,7 @@ class ClipJob:
             "resumes_at": self.checkpoint.summary.first_t if self.resumes else None,
             "comment": settings_tag(self.checkpoint.settings),
         }
-        with contextlib.ExitStack() as stack:  # the clip ends first: where it cannot, there is no JSON either
+        with contextlib.ExitStack() as stack:  # the clip is closed first: where that fails, there is no JSON either
             if not is_live(self.name):
                 stack.enter_context(self.checkpoint.saved(partial, self.estimator))
             if args.write_json:
@@ -214,11 +215,11 @@ class ClipJob:
             yield write, writer.notes
             writer.close()
             if args.write_json:
-                set_aside(self.json)  # whenever this is killed, no older JSON stands beside the new clip
+                set_aside(self.json)  # so that a kill never leaves older JSON with the new clip
 
     def report(self) -> str:
         """What the screen shows of the clip."""
-        made = cli.show_results(self.args, [path for path in self.paths.values() if path.exists()])
+        made = show_results(self.args, [path for path in self.paths.values() if path.exists()])
         lines = [*self.messages, self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made)]
         if self.args.verbose:
             lines.append(self.clock.report())

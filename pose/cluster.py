@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import PoseError
-from .cli import core_count
 from .jobs import Outcome, attempt
 from .media.results import counted
 from .media.storage import is_remote
+from .networks.cores import core_count
 
 DEATHS = 2  # of workers over one file, after which another one gives it up
 CONFIGURATION = {
@@ -37,7 +37,7 @@ CHECK_EVERY = 1  # seconds
 FILES_AHEAD = 10_000  # files that may be done before the oldest one in work is
 CONNECT_WITHIN = 10  # seconds
 STOP_WITHIN = 30  # seconds, for what is in work after Ctrl-C
-# Ctrl-C in a terminal reaches all its processes; what stops is for this one to say.
+# Ctrl-C in a terminal reaches all its processes; only this one decides what stops.
 WORKER_PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 

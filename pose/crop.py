@@ -14,8 +14,8 @@ from .skeletons import HEAD, HIPS, NECK, SHOULDERS
 SIDE = 256  # pixels of a crop's image, as BlazePose's landmark network takes it
 CROP_MARGIN = 1.25  # half the crop's side, in radii of the circle around the body (MediaPipe)
 MIN_HALF_SIDE = 8.0  # pixels of the picture; smaller people are noise
-HIPS_BELOW = 2.0  # where hips are not known: heights of the head above the neck that they lie below it,
-TRUNK = 1.3  # or so many widths of the shoulders, if that is more
+HIPS_BELOW = 2.0  # unknown hips are so many times as far below the neck as the head is above it,
+TRUNK = 1.3  # or so many widths of the shoulders below it, if that is more
 
 
 @dataclass(frozen=True)

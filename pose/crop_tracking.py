@@ -1,6 +1,6 @@
 """A clip's people from frame to frame with the networks in the box: each in a crop that moves and turns with them.
 
-One inference a person and frame; the whole frame is searched for newcomers now and then, and for whoever was lost.
+One inference a person and frame; the whole frame is searched for newcomers now and then, and for people who were lost.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .crop import Crop
 from .topdown import MIN_PRESENCE, ROTATIONS, TopDown, is_duplicate, overlap
 from .track import MAX_UNSEEN
 
-DETECTION_INTERVAL = 1.5  # seconds between two searches of the whole frame for newcomers,
-SHORT_INTERVAL = 0.2  # where nobody is or somebody was lost a short time ago,
-ROTATED_INTERVAL = 1.0  # and between those in rotated frames where nobody is
+DETECTION_INTERVAL = 1.5  # seconds between two searches of the whole frame for newcomers
+SHORT_INTERVAL = 0.2  # the same where nobody is tracked or somebody was lost shortly before
+ROTATED_INTERVAL = 1.0  # seconds between two searches in rotated frames, where nobody is tracked
 MIN_TRACKING_CONFIDENCE = 0.42  # who is tracked may be less clear than who is new
 MAX_CROP_CHANGE = 0.1  # of its half side; a crop that differs by less gives the same pose
 VELOCITY_GAIN = 0.5  # share of the last motion in the velocity and spin that are predicted
@@ -54,7 +54,7 @@ class TrackedPerson:
 
 
 class CropTracker:
-    """Call it with a clip's frames one after the other; it answers with the people in each."""
+    """Call it with a clip's frames one after the other; it returns the people in each."""
 
     def __init__(self, topdown: TopDown) -> None:
         self.topdown = topdown
@@ -88,7 +88,7 @@ class CropTracker:
         self.people += [TrackedPerson(estimate, t, np.zeros(2), 0.0) for estimate in estimates]
 
     def track(self, picture: np.ndarray, t: float, next_frame: NextFrame) -> list[TrackedPerson]:
-        """Those of the frame before who are still there.
+        """The people of the frame before who are still seen.
 
         The next frame's inference starts in parallel, in crops predicted for that frame. Its result is used where the
         crops wanted then are near enough.

@@ -1,7 +1,7 @@
 """Maps to people: peaks of the heatmaps, refined below a cell, joined along the part affinity fields.
 
 Works on the stride-8 maps themselves, not on enlarged ones: peaks are refined to fractions of a cell and fields are
-sampled between cells, which is as exact and far cheaper. Nothing here knows of networks.
+sampled between cells, which is as exact and far cheaper. Nothing here depends on a network.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ MIN_KEYPOINTS = 3  # a person has at least so many (OpenPose)
 MIN_PERSON_SCORE = 0.2  # mean over its keypoints of keypoint score plus limb score (Lightweight OpenPose)
 CANDIDATE_PEAK, CANDIDATE_SCORE = 0.05, 0.1  # the same for candidates, which the landmark network checks
 FIELD_WEIGHT = 2.9  # of a limb's score against its endpoint's heatmap value, when left and right are resolved
-OVERLAP_PENALTY = 0.4  # where the endpoints of both sides lie closer together than
-MIN_APART = 1.5  # so many cells
+OVERLAP_PENALTY = 0.4  # where the endpoints of both sides are closer than MIN_APART
+MIN_APART = 1.5  # cells
 BOX_MARGIN = 0.5  # keypoints filled in lie in the person's box, grown by this share of its longer side
 
 
@@ -183,7 +183,7 @@ def resolve_left_right(group: Group, peaks: Peaks, others: set[int], values: np.
         endpoints = [peak for limb in limbs for peak in peaks.of(limb.end) if peak not in others]  # E of them
         scores = endpoint_scores(limbs, group, peaks, endpoints, values, skeleton)
         apart = np.linalg.norm(peaks.xy[endpoints, None] - peaks.xy[None, endpoints], axis=2) >= MIN_APART
-        own = [peaks.keypoint[endpoints] == limb.end for limb in limbs]  # who overlap must be a peak of each side
+        own = [peaks.keypoint[endpoints] == limb.end for limb in limbs]  # overlapping: one peak of each side
         overlapping = np.where(own[0][:, None] & own[1][None], -OVERLAP_PENALTY, -np.inf)
         pairs = scores[0][:, None] + scores[1][None]
         pairs[:-1, :-1] += np.where(apart, 0, overlapping)

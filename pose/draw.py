@@ -27,8 +27,9 @@ TONES = (  # a person's each, in turn
     *((225, 225, 225), (90, 225, 250), (140, 225, 120)),
     *((240, 150, 220), (200, 190, 120), (150, 170, 255)),
 )
-TAPER = {"Elbow": (1.0, 0.75), "Wrist": (0.75, 0.5), "Knee": (1.2, 0.85), "Ankle": (0.85, 0.55)}  # widths of a limb to
-TRUNK_TAPER, FACE_TAPER = (0.8, 0.8), (0.3, 0.3)  # there, at its start and end, in the person's limb widths
+# A limb's widths at its start and end, in the person's limb widths; of arms and legs by the keypoint at the end.
+TAPER = {"Elbow": (1.0, 0.75), "Wrist": (0.75, 0.5), "Knee": (1.2, 0.85), "Ankle": (0.85, 0.55)}
+TRUNK_TAPER, FACE_TAPER = (0.8, 0.8), (0.3, 0.3)
 ROUND_END = np.radians(np.linspace(90, 270, 9))
 OPENPOSE_SIDE, OPENPOSE_RADIUS, OPENPOSE_LIGHT = 512, 4, 0.6  # a picture's side, limbs' half width in it, their light
 HEATMAP_OPACITY = 0.6
@@ -168,7 +169,7 @@ def limb_style(end: str, tone: Colour) -> tuple[Colour, tuple[float, float]]:
 
 
 def outlines(ends: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Of limbs between ends (L, 2, 2) that are round there with radii (L, 2): (L, points, 2) for cv2."""
+    """Outlines (L, points, 2) for cv2 of limbs between ends (L, 2, 2), which are round with radii (L, 2)."""
     x, y = (ends[:, 1] - ends[:, 0]).T
     angles = np.arctan2(y, x)[:, None] + ROUND_END
     back = np.stack([np.cos(angles), np.sin(angles)], axis=2)  # a half circle, away from the limb's end

@@ -17,7 +17,7 @@ from .checks import check_choice, check_number, check_picture
 from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES
 from .crop_tracking import CropTracker, NextFrame
 from .decode import find_people
-from .networks.engines import choose_engine
+from .networks.engine_choice import choose_engine
 from .networks.heatmap_network import HeatmapNetwork
 from .networks.registry import MOBILENET, OPENPOSE, PACKAGE, Model, choose_network
 from .poses import coco_to_mpi, strongest_first
@@ -150,7 +150,7 @@ class PoseEstimator:
 
 
 def upright_rotation(up: np.ndarray) -> int | None:
-    """Which of ROTATIONS sets upright who has the shoulders in direction `up` (2,) from the hips; None: none."""
+    """Which of ROTATIONS sets a person upright whose shoulders are in direction `up` (2,) from the hips; or None."""
     x, y = up.tolist()
     if abs(y) >= -UPRIGHT:
         return None if y < 0 else cv2.ROTATE_180

@@ -14,7 +14,7 @@ from . import PoseError
 from .media import storage
 from .media.storage import is_remote
 
-STDIN = "-"  # in the place of a path: a list of paths comes there
+STDIN = "-"  # instead of a path: a list of paths comes on standard input
 LIST_SUFFIX = ".txt"
 MAX_STEM = 180  # bytes; file systems allow 255, and results' names have endings
 
@@ -29,8 +29,8 @@ def find_files(
 ) -> Iterator[tuple[str, str]]:
     """The files that paths, folders, patterns and lists of paths name, in order, each once; and their results' names.
 
-    PoseError of this argument, before the first, where a name stands for none. recursive: subfolders too, but not the
-    output folder. stem_of: the name for the results of what is no file, such as a camera.
+    PoseError with this argument, before the first file, where a name matches none. recursive: subfolders too, but not
+    the output folder. stem_of: the name for the results of what is no file, such as a camera.
     """
     found = []
     for name in names:
@@ -48,14 +48,14 @@ def find_files(
 
 
 def count_files(names: Sequence[str], suffixes: tuple[str, ...], recursive: bool, output: Path | str) -> int | None:
-    """How many files there are to come, but for those named twice; None where only reading a stream would tell."""
+    """How many files there are, duplicates counted; None where a stream or a remote folder would have to be read."""
     if any(name == STDIN or is_remote(name) for name in names):
         return None
     return sum(1 for name in names for _ in expand(name, suffixes, recursive, output))
 
 
 def each_once(files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Files with distinct names for their results. Of those before only hashes are kept, as there may be millions."""
+    """Each file once, with a distinct name for its results. Only hashes are kept, as there may be millions."""
     seen: set[int] = set()
     names = ResultNames()
     for path, stem in files:
@@ -76,7 +76,7 @@ def expand(
     output: Path | str,
     stem_of: Callable[[str], str | None] = lambda _: None,
 ) -> Iterator[tuple[str, str]]:
-    """A word's files, each with its results' name: recursive mirrors the tree, else it is flat."""
+    """The files that one name matches, each with its results' name, which with recursive mirrors the tree."""
     for word in read_lines(name) if is_list(name) else [name]:
         path = Path(word)
         if is_remote(word):
@@ -95,7 +95,7 @@ def expand(
 
 
 def without_suffix(name: Path | str) -> str:
-    """A path without its suffix and what would lead out of the folder of results, which names elsewhere may hold."""
+    """A path without its suffix, its root and "..", so that results stay in the output folder."""
     path = Path(name)
     return str(Path(*(part for part in path.parts[:-1] if part not in (path.anchor, "..")), path.stem))
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from . import PoseError, cli
 
-MANY = 20  # files; for fewer, the lines of each say enough
+MANY = 20  # files; with fewer, the lines of each are enough
 LOG_EVERY = 30  # seconds between two lines on how far the work is
 T = TypeVar("T")
 
@@ -47,29 +47,23 @@ class InTurn:
     def __init__(self, work: Any) -> None:
         self.work, self.description = work, work.description
 
-    def __enter__(self) -> InTurn:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
     def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
         """Each file's number, counted from 0, and what became of it."""
         for number, (name, stem) in enumerate(files):
             with cli.signals.deferred(self.work.stop) if self.work.stop else contextlib.nullcontext():
-                yield number, attempt(self.work, name, stem)  # a file that is done counts before a Ctrl-C does
+                yield number, attempt(self.work, name, stem)  # a finished file is reported before Ctrl-C takes effect
 
 
 def open_jobs(kind: type, args: argparse.Namespace, *here: Any) -> Any:
-    """What does work of this kind on files, in --workers processes, on a --cluster or in this one; made with `args`.
+    """Runs work of this kind on files, as `args` ask: in this process, in several, or on a cluster.
 
-    here: what work on clips gets in addition in this process.
+    here: further arguments of work on clips, for this process only.
     """
     if args.cluster or args.workers != 1:
         from .pieces import ClipsOnCluster, OnCluster
 
         return ClipsOnCluster(kind, args, *here) if here else OnCluster(kind, args)
-    return InTurn(kind(args, *here))
+    return contextlib.nullcontext(InTurn(kind(args, *here)))
 
 
 def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
@@ -84,7 +78,7 @@ def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
 
 
 class Progress:
-    """Says what became of each file and how far the work is. count: gives how many there are, or None."""
+    """Reports the outcome of each file and how far the work is. count: returns how many files there are, or None."""
 
     def __init__(self, unit: str, quiet: bool, count: Callable[[], int | None], with_bar: bool = True) -> None:
         self.unit, self.quiet = unit, quiet
@@ -102,7 +96,7 @@ class Progress:
             self.bar = tqdm(unit=f" {unit}", leave=False)
 
     def count(self, count: Callable[[], int | None]) -> None:
-        with contextlib.suppress(OSError, PoseError):  # the work itself meets them, too
+        with contextlib.suppress(OSError, PoseError):  # the work itself reports them
             self.total = count()
 
     def watch(self, outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[tuple[int, Outcome]]:
@@ -146,12 +140,8 @@ class Progress:
         if self.done > MANY and not self.quiet:
             print(self.line(), flush=True)
         if self.done > MANY and self.failed:
-            print(
-                f"{len(self.failed)} of {self.done} {self.unit} failed:",
-                *map(cli.printable, self.failed),
-                sep="\n",
-                file=sys.stderr,
-            )
+            title = f"{len(self.failed)} of {self.done} {self.unit} failed:"
+            print(title, *map(cli.printable, self.failed), sep="\n", file=sys.stderr)
         return 1 if self.failed else 0
 
 

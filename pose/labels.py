@@ -1,4 +1,4 @@
-"""Texts in pictures: readable on any background, beside their points, never one over another."""
+"""Texts in pictures: readable on any background, next to their points, never overlapping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LABEL_GAPS = 0.5 + np.arange(12)  # from a keypoint to its label, in heights of 
 def write_labels(
     canvas: np.ndarray, people: np.ndarray, widths: list[int], text_of: Callable[[int, float], str]
 ) -> None:
-    """A text of (keypoint, score) beside each keypoint of people (N, K, 3), covering neither keypoints nor other texts.
+    """A text of (keypoint, score) next to each keypoint of people (N, K, 3), covering no keypoint and no other text.
 
     One that has to move away has a line to its keypoint; one that finds no room is left out. widths: the people's
     limb widths in pixels, which their texts follow.

@@ -1,4 +1,4 @@
-"""A network's answer with the way back to the picture, and how a picture is fitted into a network's input."""
+"""A network's output with the way back to the picture, and how a picture is fitted into a network's input."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-BRIGHT = 230  # of 255; a dark picture is raised until the brightest hundredth of its pixels reaches it,
-BRIGHTEST_SHARE = 0.99
-MAX_GAIN = 4.0  # but by no more than that, or noise would be all there is
+BRIGHT, BRIGHTEST_SHARE = 230, 0.99  # dark pictures are brightened until this share of pixels is at most at 230 of 255
+MAX_GAIN = 4.0  # more would amplify noise only
 STRIDE = 8  # network pixels a cell: three poolings by two
 
 
@@ -49,7 +48,7 @@ class Fit:
         return cv2.copyMakeBorder(content, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
 
     def maps(self, values: np.ndarray) -> Maps:
-        """The network's answer (C, h, w) to `apply`, without the cells that lie in the padding only."""
+        """Maps of the network's output (C, h, w), without the cells that lie in the padding only."""
         w, h = (-(-side // STRIDE) for side in self.content_wh)
         cell_wh = (STRIDE * self.picture_wh[0] / self.content_wh[0], STRIDE * self.picture_wh[1] / self.content_wh[1])
         return Maps(values[:, :h, :w], cell_wh, self.picture_wh)

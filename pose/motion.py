@@ -12,8 +12,8 @@ from .skeletons import Skeleton
 SMOOTHING = 0.035  # seconds, standard deviation of a Gaussian: motions of 2 Hz keep nine tenths of their swing
 MAX_GAP = 0.25  # seconds between two frames of a person from which on a curve is interrupted
 CERTAIN = 0.6  # score of the least certain keypoint; in tests/README.md 97 of 100 such keypoints are right
-MIN_SWING = 25.0  # degrees, and
-SWING_SHARE = 0.4  # of the joint's own range, that it goes there and back in a repetition
+MIN_SWING = 25.0  # degrees that a joint goes there and back in a repetition, at the least
+SWING_SHARE = 0.4  # the same, of the joint's own range
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Motion:
 
     def repetitions(self, name: str) -> list[int]:
         """Numbers of the frames in which the joint is farthest from its rest, once for each time there and back."""
-        hangs_at_rest = name[1:] == "Shoulder"  # other joints are stretched then, which counts where both are as many
+        hangs_at_rest = name[1:] == "Shoulder"  # other joints are stretched at rest; max takes the first of equals
         return max((self.turns(name, high) for high in (hangs_at_rest, not hangs_at_rest)), key=len)
 
     def steps(self) -> list[int]:
@@ -98,7 +98,7 @@ def smoothed(t: np.ndarray, values: np.ndarray, scores: np.ndarray) -> np.ndarra
 
 
 def turning_points(values: np.ndarray, least: float) -> list[tuple[int, bool]]:
-    """Where values (T,) turn, having come and then going on by at least so much; and whether at a high."""
+    """Where values (T,) turn, changing by at least `least` before and after it; and whether that is a high."""
     found: list[tuple[int, bool]] = []
     low = high = 0
     for n, value in enumerate(values.tolist()):

@@ -8,32 +8,33 @@ from pathlib import Path
 
 import numpy as np
 
-from . import PoseError, PoseEstimator, cli, draw_heatmaps, draw_keypoints, draw_skeleton
+from . import PoseError, PoseEstimator, draw_heatmaps, draw_keypoints, draw_skeleton
 from .draw import on_background
 from .jobs import Outcome
 from .media import storage
 from .media.photos import read_picture
 from .media.report import Stopwatch, file_report
 from .media.results import counted, has_comment, people_to_json, save_picture, save_text, settings_tag
+from .options import BACKGROUNDS, drawing_options, estimator_options, result_settings, show_results
 
 
 class Photos:
-    """Call it with a photo's name and what its results are called after. args: of the command line."""
+    """Call it with a photo's name and the stem of its results' names. args: of the command line."""
 
     stop = None  # Ctrl-C may end it at any moment: a file is written whole or not at all
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.estimator = PoseEstimator(**cli.estimator_options(args))
+        self.estimator = PoseEstimator(**estimator_options(args))
         maps_of = ["all", "fields", *self.estimator.heatmap_network.skeleton.keypoints]
         if args.heatmaps not in (None, *maps_of):
             raise PoseError(f"Heatmaps are of {', '.join(maps_of)}, not of {args.heatmaps}", "heatmaps")
         self.description = self.estimator.description
 
     def __call__(self, name: str, stem: str) -> Outcome:
-        """The photo's results, of which the first and the last carry what they were made of: all are from one run."""
+        """Writes the results. The first and the last carry a settings tag: where both have it, all are of one run."""
         args, names = self.args, self.outputs(stem)
-        tag = settings_tag(cli.settings(args, self.description, [name]))
+        tag = settings_tag(result_settings(args, self.description, [name]))
         results = [storage.join(args.output_dir, result) for result in names.values()]
         if (
             args.skip_existing
@@ -54,7 +55,7 @@ class Photos:
                     save_text(folder / result, json)
                 else:
                     save_picture(folder / result, pictures[kind], tag)
-        report = summary(name, picture, people, clock, cli.show_results(args, results))
+        report = summary(name, picture, people, clock, show_results(args, results))
         return Outcome(name, report, people=json, pictures=pictures)
 
     def outputs(self, stem: str) -> dict[str, str]:
@@ -66,15 +67,14 @@ class Photos:
         return names | {"Skeleton": f"{path}-Skeleton-{args.mode}.jpg"}
 
     def draw(self, picture: np.ndarray, people: np.ndarray) -> dict[str, np.ndarray]:
-        args, estimator = self.args, self.estimator
-        canvas = on_background(picture, cli.BACKGROUNDS[args.background])
-        face, scores = not args.no_face, args.show_scores
+        args, skeleton = self.args, self.estimator.skeleton
+        canvas = on_background(picture, BACKGROUNDS[args.background])
         pictures = {
-            "Keypoints": draw_keypoints(canvas, people, estimator.skeleton, face=face, show_scores=scores),
-            "Skeleton": draw_skeleton(canvas, people, estimator.skeleton, **cli.drawing_options(args)),
+            "Keypoints": draw_keypoints(canvas, people, skeleton, face=not args.no_face, show_scores=args.show_scores),
+            "Skeleton": draw_skeleton(canvas, people, skeleton, **drawing_options(args)),
         }
         if args.heatmaps:
-            network = estimator.heatmap_network
+            network = self.estimator.heatmap_network
             pictures["Heatmaps"] = draw_heatmaps(picture, network(picture), network.skeleton, args.heatmaps)
         return pictures
 

@@ -1,8 +1,8 @@
 """Long clips on many workers: these infer pieces of a clip; here people are tracked through them, drawn and written.
 
-A piece starts earlier than it counts, so that people's crops have settled. Who is in the last frame of a piece must be
-found there by the next one, too, and nobody who may come back be lost; else the next piece's first frames are inferred
-again, from the state in which the one before has ended, until that is so.
+A piece starts earlier than it counts, so that people's crops have settled. Two pieces join where both find the same
+people in the first one's last frame and nobody was lost shortly before. Else the second one's first frames are inferred
+again, from the state in which the first one has ended, until they join.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class ClipsInPieces(Clips):
 
 
 class TrackedPieces:
-    """What a VideoPoseEstimator is to a clip, with people that were inferred elsewhere."""
+    """In place of a VideoPoseEstimator: tracks people that workers have inferred."""
 
     inferred: Iterator[Inferred]
 
@@ -175,7 +175,7 @@ class Pieces:
 
 
 def joins(last: Inferred, lost_at: float, piece: Piece) -> bool:
-    """Whether a piece can follow this frame: it has everyone in it, and nobody was lost who may still come back."""
+    """Whether a piece can follow this frame: it finds everyone in it, and nobody was lost less than MAX_UNSEEN ago."""
     t, people = last
     again = [others for its_t, others in piece.inferred if abs(its_t - t) < SAME_TIME]
     has_all = all(
@@ -190,8 +190,8 @@ def joins(last: Inferred, lost_at: float, piece: Piece) -> bool:
 def infer(clips: Clips, name: str, first: int, last: int, warm_up: int, state: Any = None, cold: Any = None) -> Piece:
     """A piece of a clip from frame `first` to frame `last`.
 
-    It starts `warm_up` frames earlier, or, where frames do not depend on those before, behind the piece before. So it
-    does with a state to go on from, until `cold`, the piece without that state, can follow.
+    It starts `warm_up` frames earlier, or, where frames do not depend on those before, right behind the piece before.
+    With a state to go on from it starts there, too, and ends where `cold`, the piece without that state, can follow.
     """
     clips.estimator.restart(state)
     crops = clips.estimator.crops

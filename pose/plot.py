@@ -26,7 +26,7 @@ SIDES = {"R": ("right", "tab:orange"), "L": ("left", "tab:blue")}
 
 
 class Plot:
-    """Takes a clip's drawn frames one by one, in memory that grows by the poses only."""
+    """Takes a clip's drawn frames one by one, and keeps all poses but few pictures."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         self.skeleton = skeleton
@@ -76,7 +76,7 @@ class Plot:
 
 
 def angles_figure(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton) -> Figure:
-    """Joint angles over time of whoever is seen longest; poses: seconds, identity and (K, 3 or 6)."""
+    """Joint angles over time of the person who is seen longest; poses: seconds, identity and (K, 3 or 6)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Geometry of poses (K, 3 or 6): size, distance, strength. Knows no network and no picture."""
+"""Geometry of poses (K, 3 or 6): size, distance, strength. Depends on no network and no picture."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ JOINTS = {  # the angle at the middle keypoint
 }
 ANGLES = tuple(side + joint for joint in JOINTS for side in "RL")  # right and left of each joint
 # MPI's keypoints; the first three numbers fitted to 13 people labelled by hand, the last to OpenPose's own MPI output.
-HEAD_TOP = 1.7  # from the neck to the head: so many times the way from neck to the ears' middle
-HEAD_BACK = 0.8  # and so many times that from the nose to there
-UPPER_NECK = 0.45  # the neck, of the way from COCO's neck to the ears' middle
+HEAD_TOP = 1.7  # head = neck + HEAD_TOP * (ears - neck) + HEAD_BACK * (ears - nose); ears: the middle of both
+HEAD_BACK = 0.8
+UPPER_NECK = 0.45  # of the way from COCO's neck to the ears' middle
 CHEST = 0.45  # of the way from the neck to the hips' middle
 
 

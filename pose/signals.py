@@ -35,13 +35,13 @@ class Signals:
             self.then()
 
     def check(self) -> None:
-        """Where a deferred signal may interrupt."""
+        """Raise the KeyboardInterrupt of a signal that was deferred."""
         if self.received is not None:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Signals call `then` and wait until the block checks for them or is done, all of it."""
+        """A signal in the block calls `then` and interrupts at the next check(), at the block's end at the latest."""
         self.check()  # Python drops a KeyboardInterrupt in a callback, such as those of its imports
         self.then, self.is_deferring = then, True
         try:

@@ -71,7 +71,7 @@ class Skeleton:
 
     @cached_property
     def sided_groups(self) -> tuple[tuple[int, ...], ...]:
-        """Keypoints that go together when left and right are mistaken: both arms, both legs, eyes and ears."""
+        """Keypoints whose left and right are swapped together: both arms, both legs, eyes and ears."""
         names: dict[str, list[int]] = {"Shoulder Elbow Wrist": [], "Hip Knee Ankle": [], "Eye Ear": []}
         for parts, group in names.items():
             group += [k for k, name in enumerate(self.keypoints) if name[1:] in parts.split()]

@@ -42,7 +42,7 @@ ROTATIONS = {  # of the picture, and the way back
 
 @dataclass(frozen=True)
 class AccuracyPreset:
-    """How --accuracy spends time."""
+    """How much is computed."""
 
     passes: int  # of the landmark network for each person in a photo
     mirrored: bool  # every inference is averaged with one of the mirrored picture
@@ -139,7 +139,7 @@ class TopDown:
 
 
 def is_better(later: PersonEstimate, before: PersonEstimate) -> bool:
-    """Whether a pass improves on the one before. On left and right, the later, better exposed one is right."""
+    """Whether a pass improves on the one before. On left and right the later one, better exposed, counts."""
     exchanged = later.pose[MIRRORED]
     if pose_distance(exchanged, before.pose) < pose_distance(later.pose, before.pose):
         return is_person(later)

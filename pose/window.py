@@ -1,4 +1,4 @@
-"""Windows in a process of their own: a display that may not be used, or that goes away, ends that one only."""
+"""Windows in a process of their own, as Qt ends a process whose display cannot be used or goes away."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Windows:
         if wanted and has_display:
             command = [sys.executable, "-u", __file__]
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            self.process = subprocess.Popen(command, **pipes, start_new_session=True)  # Ctrl-C is ours alone
+            self.process = subprocess.Popen(command, **pipes, start_new_session=True)  # Ctrl-C does not reach it
 
     def show(self, pictures: dict[str, np.ndarray], wait: bool = False) -> int:
         """The key that was pressed, -1 for none, or NO_DISPLAY; wait: until there is one or a window is closed."""
@@ -80,5 +80,5 @@ def serve(requests: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder, whose modules must not stand in for others
+    sys.path.pop(0)  # this folder, whose modules must not shadow others
     serve(sys.stdin.buffer)

@@ -34,7 +34,8 @@ from pose import PoseError  # noqa: E402
 from pose.blazepose import LandmarkNetwork  # noqa: E402
 from pose.choices import STAGES  # noqa: E402
 from pose.networks import registry  # noqa: E402
-from pose.networks.engines import Engine, choose_engine  # noqa: E402
+from pose.networks.engine_choice import choose_engine  # noqa: E402
+from pose.networks.engines import Engine  # noqa: E402
 from pose.networks.heatmap_network import HeatmapNetwork  # noqa: E402
 from pose.networks.registry import MOBILENET, PACKAGE  # noqa: E402
 

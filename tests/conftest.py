@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from pose import estimate
-from pose.networks import engines
+from pose.networks import engine_choice
 from pose.signals import Signals, signals
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,7 +27,7 @@ def pytest_addoption(parser):
 def opencv_computes():
     """As in a plain install, whatever else is here; test_engines.py is of the other engines."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(engines.ORDER, "cpu", ("opencv", "openvino"))
+        patch.setitem(engine_choice.ORDER, "cpu", ("opencv", "openvino"))
         yield
 
 

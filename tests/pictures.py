@@ -19,7 +19,7 @@ import get_hpe_image  # noqa: E402
 import get_hpe_video  # noqa: E402
 from pose import PoseEstimator, draw_skeleton  # noqa: E402
 from pose.labels import write  # noqa: E402
-from pose.networks import engines  # noqa: E402
+from pose.networks import engine_choice  # noqa: E402
 
 INPUT, OUTPUT = PROJECT / "Input", PROJECT / "Output"
 PHOTOS, CLIPS = ["example_image1.png", "example_image4.jpg"], ["example_video1.mp4"]
@@ -127,5 +127,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    engines.ORDER["cpu"] = ("opencv",)  # as in a plain install
+    engine_choice.ORDER["cpu"] = ("opencv",)  # as in a plain install
     main()

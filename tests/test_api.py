@@ -9,7 +9,7 @@ import pytest
 
 import pose
 from pose import PoseError, PoseEstimator, VideoPoseEstimator
-from pose.cli import PROJECT
+from pose.options import PROJECT
 
 EXAMPLE = PROJECT / "Input" / "example_image1.png"
 

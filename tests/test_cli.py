@@ -1,98 +1,18 @@
 import contextlib
-import inspect
 import os
 import signal
+import subprocess
+import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-import get_hpe_video
-from pose import PoseError, PoseEstimator, cli
-
-
-@pytest.fixture
-def parser():
-    parser = cli.Parser("A test.", "")
-    parser.add_inputs("--image_file", "PHOTO", Path("photo.jpg"), "photos")
-    return parser
-
+from pose import PoseError, cli
+from pose.options import PROJECT
 
 pytestmark = pytest.mark.usefixtures("restored_signals")
-
-
-def test_defaults(parser):
-    args = parser.parse([])
-    assert (args.mode, args.device, args.network, args.net_resolution, args.stages) == ("COCO", "cpu", "auto", None, 6)
-    assert (args.engine, args.precision, args.accuracy) == ("auto", "auto", "balanced")
-    assert (args.number_people_max, args.threshold, args.background) == (-1, 0.1, "photo")
-    assert (args.model_folder.resolve(), args.output_dir.resolve()) == (cli.PACKAGE, cli.PROJECT / "Output")
-    assert not (args.write_json or args.no_display or args.quiet)
-    assert args.inputs == ["photo.jpg"]
-    librarys = {name: given.default for name, given in inspect.signature(PoseEstimator).parameters.items()}
-    assert cli.estimator_options(args) == librarys | {"model_folder": args.model_folder}
-
-
-def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "PROJECT", Path())
-    assert parser.parse(["a.jpg"]).inputs == ["a.jpg"]
-    with pytest.raises(SystemExit):
-        parser.parse([])
-    assert "name a PHOTO; the examples are in the project's repository" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "name", "value"),
-    [
-        ("--mode mpi", "mode", "MPI"),
-        ("--device CPU", "device", "cpu"),
-        ("--network BlazePose", "network", "blazepose"),
-        ("--net_resolution 368x368", "net_resolution", (368, 368)),
-        ("--net_resolution=320X-1", "net_resolution", (320, -1)),
-        ("--net_resolution -1x256 --mode MPI", "net_resolution", (-1, 256)),
-        ("a.jpg --quiet --image_file b.jpg c.jpg", "inputs", ["a.jpg", "b.jpg", "c.jpg"]),
-    ],
-)
-def test_how_options_may_be_written(parser, words, name, value):
-    assert getattr(parser.parse(words.split()), name) == value
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("--mode BODY_25", "COCO"),
-        ("--device tpu", "gpu"),
-        ("--network vgg", "blazepose"),
-        ("--net_resolution 368", "such as 368x368"),
-        ("--net_resolution axb", "such as 368x368"),
-        ("--net_resolution=-1x-1", "one may be -1"),
-        ("--net_resolution 5x368", "from 16 to 4096"),
-        ("--net_resolution 99999x368", "from 16 to 4096"),
-        ("--threshold 1.5", "0 to 1"),
-        ("--threshold -0.1", "0 to 1"),
-        ("--threshold nan", "0 to 1"),
-        ("--threshold low", "0 to 1"),
-        ("--number_people_max 0", "-1 or a whole number from 1"),
-        ("--number_people_max 1.5", "-1 or a whole number from 1"),
-        ("--stages 7", "6"),
-        ("--background green", "white"),
-        ("--frame_step 0", "whole number from 1"),
-        ("--frame_first 9 --frame_last 3", "frame_last"),
-        ("--frame_rotate 45", "270"),
-        ("--codec divx", "h264"),
-        ("--network_step 0", "--network_step"),
-        ("--no_track --network_step 2", "--no_track"),
-        ("--treshold 0.1", "--treshold"),
-    ],
-)
-def test_a_mistyped_option_is_one_line_and_2(options, message, capsys):
-    with pytest.raises(SystemExit) as stop:
-        get_hpe_video.parse(options.split())
-    out, err = capsys.readouterr()
-    assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
-    assert message in err and "--help" in err
 
 
 def cv2_error_of_memory():
@@ -124,6 +44,13 @@ def test_how_an_error_reaches_the_person(error, code, message, capsys):
     assert cli.run(main) == code
     err = capsys.readouterr().err
     assert err.startswith(message) and bool(err) == bool(message)
+
+
+def test_opencv_prints_nothing_of_its_own(monkeypatch):
+    monkeypatch.delenv("OPENCV_LOG_LEVEL")
+    program = "from pose import cli; cli.prepare_process(); import cv2; cv2.VideoCapture(99)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT, capture_output=True)
+    assert done.stderr == b""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")

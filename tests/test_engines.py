@@ -1,4 +1,4 @@
-"""The engines on the CPU where they are installed; GPUs, broken installations and other machines by stand-ins."""
+"""The engines on the CPU where they are installed; GPUs and other machines by stand-ins."""
 
 import os
 import subprocess
@@ -12,23 +12,19 @@ import pytest
 from test_caffe_to_onnx import thin_model
 
 from pose import PoseError
-from pose.cli import PROJECT
-from pose.networks import engines
+from pose.networks import engines, registry
+from pose.networks.engine_choice import make_engine
 from pose.networks.engines import (
     OnnxRuntime,
     OpenCV,
     OpenVINO,
-    choose_engine,
     choose_opencv_device,
-    load_network,
-    make_engine,
 )
-from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, WeightsFile
+from pose.networks.registry import BLAZEPOSE, MOBILENET, PACKAGE
+from pose.options import PROJECT
 
 PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
-ORDER = dict(engines.ORDER)
 OPTIONAL = {"openvino": OpenVINO, "onnxruntime": OnnxRuntime}
-MISSING = "is not installed (pip install it)"
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +35,8 @@ def cache(monkeypatch, tmp_path):
 
 
 def assert_engines_agree(module, weights, folder, blob, names):
-    right = load_network(OpenCV("cpu", "fp32"), weights, folder)(blob)
-    forward = load_network(OPTIONAL[module]("cpu", "fp32"), weights, folder)
+    right = weights.load(OpenCV("cpu", "fp32"), folder)(blob)
+    forward = weights.load(OPTIONAL[module]("cpu", "fp32"), folder)
     values = forward(blob)
     assert sorted(values) == sorted(right) == sorted(names)
     for name, value in values.items():
@@ -72,8 +68,8 @@ def test_engines_read_openposes_weights_where_they_are(module, tmp_path, monkeyp
     """And not again as part of the model, which takes memory; OpenVINO below the present folder only."""
     pytest.importorskip(module)
     weights, calls = thin_model(tmp_path, "MPI").weights, []
-    onnx_model = engines.onnx_model
-    monkeypatch.setattr(engines, "onnx_model", lambda *files: calls.append(len(files)) or onnx_model(*files))
+    onnx_model = registry.onnx_model
+    monkeypatch.setattr(registry, "onnx_model", lambda *files: calls.append(len(files)) or onnx_model(*files))
     monkeypatch.chdir(tmp_path)
     assert_engines_agree(module, weights, Path(), np.zeros((1, 3, 16, 24), np.float32), ["net_output"])
     assert set(calls) == ({4} if engines.IS_OPENCV_5 else {3, 4})
@@ -90,9 +86,9 @@ def test_openvino_keeps_what_it_compiled_and_computes_no_hard_sigmoid(cache):
         return kept[-1]
 
     engine.core = SimpleNamespace(compile_model=record)
-    load_network(engine, BLAZEPOSE, PACKAGE)
+    BLAZEPOSE.load(engine, PACKAGE)
     assert len(list(cache.iterdir())) == 1
-    load_network(engine, BLAZEPOSE, PACKAGE)
+    BLAZEPOSE.load(engine, PACKAGE)
     assert [network.get_property("LOADED_FROM_CACHE") for network in kept] == [False, True]
     for network in kept:
         kinds = [node.get_rt_info()["layerType"].astype(str) for node in network.get_runtime_model().get_ops()]
@@ -108,108 +104,6 @@ def test_where_no_cache_can_be_there_is_none(cache):
     cache.parent.rmdir()
     cache.parent.write_bytes(b"")
     assert engines.cache_folder() == ""
-
-
-def stand_ins(monkeypatch, **problems):
-    """Engines that start, or raise this problem; on a GPU one that is called "partial" fails when it loads."""
-
-    def make(key):
-        class StandIn:
-            def __init__(self, device, precision):
-                self.name, self.device, self.precision = key, device.upper(), "f32"
-                if problems.get(key, "partial") != "partial":
-                    raise PoseError(problems[key], "engine")
-
-            def load(self, model):
-                if problems.get(key) == "partial":
-                    raise RuntimeError("This session contains graph nodes that are assigned to the CPU\nin detail")
-                return lambda blob: {}
-
-        return StandIn
-
-    monkeypatch.setattr(engines, "ORDER", ORDER)
-    monkeypatch.setattr(engines, "BY_NAME", {key: make(key) for key in engines.BY_NAME})
-
-
-@pytest.mark.parametrize(
-    ("device", "problems", "chosen"),
-    [
-        ("cpu", {}, "onnxruntime"),
-        ("cpu", {"onnxruntime": MISSING}, "opencv"),
-        ("cpu", {"openvino": MISSING, "onnxruntime": MISSING}, "opencv"),
-        ("gpu", {}, "onnxruntime"),
-        ("gpu", {"onnxruntime": "partial"}, "openvino"),
-        ("gpu", {"onnxruntime": MISSING, "openvino": "finds no GPU"}, "opencv"),
-    ],
-)
-def test_auto_takes_the_first_that_works(monkeypatch, device, problems, chosen):
-    stand_ins(monkeypatch, **problems)
-    engine, hint = choose_engine("auto", device)
-    assert (engine.name, engine.device) == (chosen, device.upper())
-    assert MISSING not in hint
-
-
-@pytest.mark.parametrize(
-    ("platform", "nvidia", "package"),
-    [
-        ("linux", "/usr/bin/nvidia-smi", "onnxruntime-gpu[cuda,cudnn]"),
-        ("linux", None, "openvino"),
-        ("win32", None, "onnxruntime-directml"),
-        ("darwin", None, "onnxruntime"),
-    ],
-)
-def test_no_gpu_is_an_error_that_names_one_package(monkeypatch, platform, nvidia, package):
-    stand_ins(monkeypatch, onnxruntime="partial", openvino="OpenVINO finds no GPU", opencv="OpenCV finds none")
-    monkeypatch.setattr(engines.sys, "platform", platform)
-    monkeypatch.setattr(engines.shutil, "which", lambda _: nvidia)
-    with pytest.raises(PoseError) as raised:
-        choose_engine("auto", "gpu")
-    assert str(raised.value) == (
-        "No GPU can be used: onnxruntime fails on GPU (This session contains graph nodes that are assigned to the "
-        f"CPU); OpenVINO finds no GPU; OpenCV finds none; run: pip install {package}"
-    )
-    assert raised.value.argument == "device"
-
-
-def test_what_was_asked_for_is_never_something_else(monkeypatch):
-    with pytest.raises(PoseError, match="TensorRT needs device gpu"):
-        choose_engine("tensorrt", "cpu")
-    stand_ins(monkeypatch, openvino=MISSING)
-    assert choose_engine("opencv")[0].name == "opencv"
-    with pytest.raises(PoseError, match="is not installed"):
-        choose_engine("openvino")
-    with pytest.raises(PoseError, match=r"bf16 cannot be used: .*onnxruntime computes no bf16") as raised:
-        choose_engine("auto", "cpu", "bf16")
-    assert raised.value.argument == "precision"
-
-
-def test_a_broken_installation_is_a_sentence_and_the_next_engine(monkeypatch, tmp_path):
-    for module in OPTIONAL:
-        (tmp_path / f"{module}.py").write_text("raise OSError('libtbb.so.12: no such file\\nin detail')")
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(engines, "ORDER", ORDER)
-    broken = "is installed but cannot be imported (libtbb.so.12: no such file)"
-    engine, hint = choose_engine()
-    assert isinstance(engine, OpenCV)
-    assert hint == f"ONNX Runtime {broken}"
-    with pytest.raises(PoseError) as raised:
-        choose_engine("openvino")
-    assert (str(raised.value), raised.value.argument) == (f"OpenVINO {broken}", "engine")
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [("avx2", "pip install onnxruntime"), ("avx512_bf16", "pip install openvino; --precision bf16")],
-)
-def test_where_only_opencv_is_a_hint_says_what_another_engine_brings(monkeypatch, tmp_path, flags, message):
-    stand_ins(monkeypatch, openvino=MISSING, onnxruntime=MISSING)
-    (tmp_path / "cpuinfo").write_text(f"flags: {flags}\n")
-    monkeypatch.setattr(engines, "CPU_FLAGS", tmp_path / "cpuinfo")
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
-    hint = choose_engine()[1]
-    assert message in hint
-    assert choose_engine("opencv")[1] == ""
 
 
 @pytest.mark.parametrize("engine", ["opencv", *OPTIONAL])
@@ -438,21 +332,3 @@ def test_on_a_gpu_opencv_5_gets_a_file_and_its_classic_engine(monkeypatch):
         OpenCV(device, "fp32").load(bytes(7))
     assert calls == [(7, cv2.dnn.ENGINE_CLASSIC), (False, None)]
     assert targets == [cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_OPENCL]
-
-
-@pytest.mark.parametrize(("locate", "sizes"), [(str, [5, 7]), (None, [7])])
-def test_openposes_weights_come_within_the_model_where_an_engine_cannot_open_them(monkeypatch, locate, sizes):
-    calls = []
-
-    class StandIn:
-        locate_weights = staticmethod(locate) if locate else None
-
-        def load(self, model, weights_folder):
-            calls.append(len(model))
-            if len(model) == 5:
-                raise RuntimeError("no such file")
-
-    monkeypatch.setattr(engines, "onnx_model", lambda *files: bytes(7 if len(files) == 3 else 5))
-    monkeypatch.setattr(WeightsFile, "check_genuine", lambda *_: None)
-    load_network(StandIn(), OPENPOSE["MPI"].weights, Path())
-    assert calls == sizes

@@ -10,9 +10,9 @@ from scene import Scene, turned
 from synthetic_maps import pose_at
 
 from pose import PoseError, estimate
-from pose.cli import PROJECT
 from pose.estimate import PoseEstimator, VideoPoseEstimator
 from pose.networks.registry import OPENPOSE
+from pose.options import PROJECT
 from pose.poses import WORLD
 from pose.topdown import ROTATIONS, rotate_people
 

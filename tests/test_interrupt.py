@@ -17,6 +17,7 @@ from pose.clip import ClipJob
 from pose.media.codecs import CODECS
 from pose.media.reader import ClipReader
 from pose.media.results import settings_tag
+from pose.options import PROJECT
 from pose.signals import Signals
 from pose.window import Windows
 
@@ -39,7 +40,7 @@ def test_ctrl_c_while_python_imports(tmp_path, name):
     (tmp_path / "argparse.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
     program = f"import signal, sys; sys.argv = ['bin/{name}']; \
 signal.signal(signal.SIGINT, signal.default_int_handler); import {name}"
-    path = f"{tmp_path}{os.pathsep}{cli.PROJECT}"
+    path = f"{tmp_path}{os.pathsep}{PROJECT}"
     done = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, capture_output=True)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
@@ -119,7 +120,7 @@ def test_plots_are_of_the_whole_clip(tmp_path, clip, run):
 
 
 def test_a_table_is_of_the_whole_clip_and_of_all_clips(tmp_path, run):
-    table, example = tmp_path / "t.csv", str(cli.PROJECT / "Input" / "example_video1.mp4")
+    table, example = tmp_path / "t.csv", str(PROJECT / "Input" / "example_video1.mp4")
     nobody = make_clip(tmp_path / "nobody.mp4", frames=30)
     options = ["--write_table", str(table), "--frame_first", "20", "--frame_last", "32", example, nobody]
     options += ["--net_resolution", "208x208"]  # so that somebody is found
@@ -264,7 +265,7 @@ def test_killed_between_two_results_leaves_no_older_json_beside_the_new_clip(tmp
     killed = f"import os, runpy, signal, sys; replace = os.replace; os.replace = lambda part, path: \
 str(path).endswith({moment!r}) and os.kill(os.getpid(), signal.SIGKILL) or replace(part, path); \
 sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", killed, cli.PROJECT / "get_hpe_video.py", *OPTIONS, tmp_path, "--no_smooth", clip]
+    command = [sys.executable, "-c", killed, PROJECT / "get_hpe_video.py", *OPTIONS, tmp_path, "--no_smooth", clip]
     done = subprocess.run(command)
     assert done.returncode == -signal.SIGKILL
     assert not (folder / WHOLE[0]).exists()
@@ -279,7 +280,7 @@ def test_a_full_disk_stops_at_once(tmp_path):
     """A limit on a file's size stands in for it: the write fails in the same way."""
     limited = "import resource, sys, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); \
 sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", limited, cli.PROJECT / "get_hpe_video.py", "--network", "blazepose"]
+    command = [sys.executable, "-c", limited, PROJECT / "get_hpe_video.py", "--network", "blazepose"]
     done = subprocess.run([*command, "--no_display", "--output_dir", tmp_path], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Cannot write ")

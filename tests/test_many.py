@@ -20,9 +20,9 @@ from test_clips import make_clip
 import get_hpe_image
 import get_hpe_video
 from pose import PoseError, cli, jobs
-from pose.cli import PROJECT
 from pose.jobs import Outcome, Progress, in_order
 from pose.media import storage
+from pose.options import PROJECT
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
 BOX = ["--network", "blazepose", "--no_display"]
@@ -233,7 +233,7 @@ def test_workers_and_cluster_exclude_each_other(capsys):
 
 @pytest.mark.parametrize(("cores", "count"), [(1, 1), (2, 1), (5, 2), (16, 8)])
 def test_auto_is_a_worker_for_every_two_cores(monkeypatch, cores, count):
-    monkeypatch.setattr(cli, "core_count", lambda: cores)
+    monkeypatch.setattr("pose.options.core_count", lambda: cores)
     assert get_hpe_image.parse(["--workers", "auto"]).workers == count
 
 

@@ -1,4 +1,5 @@
 import hashlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -6,12 +7,13 @@ import pytest
 
 from pose import PoseError
 from pose.blazepose import LandmarkNetwork
-from pose.cli import PROJECT
 from pose.crop import make_crop
 from pose.maps import fit
-from pose.networks.engines import OpenCV, load_network
+from pose.networks import registry
+from pose.networks.engines import OpenCV
 from pose.networks.heatmap_network import HeatmapNetwork, usual_size
-from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, choose_network
+from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, WeightsFile, choose_network
+from pose.options import PROJECT
 from pose.skeletons import COCO
 
 
@@ -70,7 +72,25 @@ def test_a_network_of_the_repository_that_is_cut_off_or_has_a_wrong_bit(tmp_path
             data[len(data) // 2] ^= 4
         (tmp_path / weights.name).write_bytes(data[: int((1 if share is None else share) * len(data))])
         with pytest.raises(PoseError, match=r"\.onnx is .*put the project's own file back"):
-            load_network(OpenCV("cpu", "fp32"), weights, tmp_path)
+            weights.load(OpenCV("cpu", "fp32"), tmp_path)
+
+
+@pytest.mark.parametrize(("locate", "sizes"), [(str, [5, 7]), (None, [7])])
+def test_openposes_weights_come_within_the_model_where_an_engine_cannot_open_them(monkeypatch, locate, sizes):
+    calls = []
+
+    class StandIn:
+        locate_weights = staticmethod(locate) if locate else None
+
+        def load(self, model, weights_folder):
+            calls.append(len(model))
+            if len(model) == 5:
+                raise RuntimeError("no such file")
+
+    monkeypatch.setattr(registry, "onnx_model", lambda *files: bytes(7 if len(files) == 3 else 5))
+    monkeypatch.setattr(WeightsFile, "check_genuine", lambda *_: None)
+    OPENPOSE["MPI"].weights.load(StandIn(), Path())
+    assert calls == sizes
 
 
 def test_opencl_gives_equal_results_where_a_device_is_allowed():

@@ -8,7 +8,7 @@ import ground_truth
 import numpy as np
 import pytest
 
-from pose.cli import PROJECT
+from pose.options import PROJECT
 
 pytest.importorskip("matplotlib")
 import pictures

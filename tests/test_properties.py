@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_maps import paint, pose_at, standing
 
-from pose import cli
+from pose import options
 from pose.crop import make_crop
 from pose.decode import find_people
 from pose.maps import fit
@@ -114,7 +114,7 @@ def test_any_name_can_be_written(tmp_path_factory, name):
 
 @given(st.text("0123456789-+.,xe autonif²é\n", max_size=12))
 def test_a_value_of_an_option_is_taken_or_refused(text):
-    for parse in (cli.net_resolution, cli.share, cli.network_step, cli.whole_number(1, -1)):
+    for parse in (options.net_resolution, options.share, options.auto_or(options.share), options.whole_number(1, -1)):
         try:
             parse(text)
         except argparse.ArgumentTypeError as error:

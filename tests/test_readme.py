@@ -6,7 +6,7 @@ import pytest
 
 import get_hpe_image
 import get_hpe_video
-from pose.cli import PROJECT
+from pose.options import PROJECT
 
 README = PROJECT / "README.md"
 PAGES = [README, PROJECT / "CONTRIBUTING.md", *PROJECT.glob("*/README.md"), *PROJECT.glob("tests/*/README.md")]

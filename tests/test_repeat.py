@@ -9,7 +9,7 @@ from test_clips import make_clip
 
 import get_hpe_image
 import get_hpe_video
-from pose.cli import PROJECT
+from pose.options import PROJECT
 
 SUFFIXES = {"h264": ".mp4", "mp4v": ".mp4", "vp9": ".webm", "av1": ".webm", "mjpg": ".mov", "gif": ".gif"}
 

@@ -21,8 +21,8 @@ from test_clips import make_clip
 import get_hpe_image
 import get_hpe_video
 from pose import COCO, PoseEstimator, cli, draw_heatmaps, draw_keypoints, draw_skeleton
-from pose.cli import PROJECT
 from pose.media.photos import read_picture
+from pose.options import PROJECT
 
 EXAMPLE = PROJECT / "Input" / "example_image1.png"
 HIPS = [8, 11]

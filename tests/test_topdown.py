@@ -10,10 +10,10 @@ from scene import turned as turned_pose
 from synthetic_maps import pose_at
 
 from pose.blazepose import PersonEstimate
-from pose.cli import PROJECT
 from pose.crop import crop_around
 from pose.media.photos import read_picture
 from pose.networks.engines import OpenCV
+from pose.options import PROJECT
 from pose.poses import size
 from pose.skeletons import COCO
 from pose.topdown import PRESETS, TopDown, elsewhere, is_better, is_duplicate

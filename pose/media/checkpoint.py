@@ -1,6 +1,6 @@
 """What an interrupted clip leaves, so that a later run goes on as if nothing had happened.
 
-Beside NAME-partial.mp4 and NAME_json-partial/ stands NAME-partial.checkpoint: the people as the estimator knows them,
+Next to NAME-partial.mp4 and NAME_json-partial/ is NAME-partial.checkpoint: the people as the estimator knows them,
 who was seen, the plot so far, and the settings that must be the same to go on.
 """
 
@@ -80,7 +80,7 @@ class Checkpoint:
 
     @contextlib.contextmanager
     def saved(self, partial: Partial, estimator: Any) -> Iterator[None]:
-        """After Ctrl-C in the block, save this beside the partial clip, with the estimator's state."""
+        """After Ctrl-C in the block, save this next to the partial clip, with the estimator's state."""
         try:
             yield
         except KeyboardInterrupt:

@@ -10,7 +10,7 @@ import cv2
 
 ENCODER_THREADS = 4  # more take memory at 4K and gain little
 MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
-MIN_PARALLEL = 64  # pixels; with a side of 24 the AV1 encoder's threads wait for each other without end
+MIN_PARALLEL = 64  # pixels; with a side of 24 the AV1 encoder's threads deadlock
 GIF_SIDE, GIF_STEP = 480, 6  # pixels and hundredths of a second at least: larger ones get too heavy for a page or chat
 LIMITED, BT601 = 1, 6  # FFmpeg's numbers for the range and matrix of colours
 
@@ -31,7 +31,7 @@ class Codec(NamedTuple):
         return self.encoder == "gif"
 
     def frame(self, picture: Any) -> av.VideoFrame:
-        """A picture (H, W, 3) as the encoder takes it, which has half the bytes as a rule. An odd side grows by 1."""
+        """A picture (H, W, 3) as the encoder takes it, usually in half the bytes. An odd side grows by 1."""
         h, w = picture.shape[:2]
         if w % 2 or h % 2:
             picture = cv2.copyMakeBorder(picture, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
@@ -61,7 +61,7 @@ class Codec(NamedTuple):
 OPUS = (("opus", "vorbis"), "libopus")
 CODECS = {
     "h264": Codec(".mp4", "libx264", "yuv420p", {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"}),
-    "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}, time_base=Fraction(1, 60000)),  # its finest
+    "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}, time_base=Fraction(1, 60000)),  # its best
     "vp9": Codec(
         ".webm", "libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0"}, *OPUS
     ),

@@ -19,7 +19,7 @@ JPEG_START = b"\xff\xd8"
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """A picture file as (H, W, 3) uint8; EXIF turns are applied, what is see-through lies on white."""
+    """A picture file as (H, W, 3) uint8; EXIF orientation is applied, transparent pixels are laid on white."""
     try:
         check_is_file(path, "image")
         if path.stat().st_size > MAX_BYTES:
@@ -56,8 +56,8 @@ def check_is_file(path: Path, argument: str) -> None:
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """libpng and its like write to stderr by themselves; what they mean is ours to say."""
-    if sys.stderr is None:  # closed: nobody hears them
+    """Keeps libpng and others, which write to stderr by themselves, from doing so."""
+    if sys.stderr is None:  # closed: there is nothing to silence
         yield
         return
     sys.stderr.flush()

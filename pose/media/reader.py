@@ -30,7 +30,7 @@ class ClipReader:
     """A clip's frames: iterate for (frame number, seconds since its first, frame (H, W, 3)).
 
     `name` is a path, a camera's number, an address or numbered pictures such as frame_%04d.png.
-    when_lost: a camera or address that stops sending is waited for; it is called with sentences that say so.
+    when_lost: wait for a camera or address that stops sending, and report that in calls with a sentence.
     """
 
     def __init__(
@@ -66,16 +66,16 @@ class ClipReader:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.thread.join(timeout=2)
-        if not self.thread.is_alive():  # else a camera or address hangs, and the process ends without it
+        if not self.thread.is_alive():  # else a camera or address hangs, which does not keep the process from ending
             self.source.close()
 
     def stop(self) -> None:
-        """Whoever asks for the next frame gets a KeyboardInterrupt, unless the source has ended."""
+        """From now on asking for a frame raises KeyboardInterrupt, unless the source has ended."""
         self.stopping.set()
 
     @property
     def network_step(self) -> int:
-        """Every which frame the network should see."""
+        """How many frames there should be from one inference to the next."""
         return min(MAX_STEP, max(1, round(self.fps / INFERENCES_PER_SECOND)))
 
     @property

@@ -148,7 +148,7 @@ def replace(part: Path, path: Path) -> None:
 
 
 def set_aside(folder: Path) -> Path:
-    """Hide a folder that is to be replaced, as it must not stand beside what is newer; where it is then."""
+    """Hide a folder that is to be replaced, so that it is not taken for the new one; returns its path."""
     old = hidden(folder, f"old-{os.getpid()}")
     if folder.exists():
         os.replace(folder, old)

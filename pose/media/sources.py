@@ -180,11 +180,11 @@ class Video:
                     self.broken += 1
                     continue
                 yield from frames
-        except av.FFmpegError:  # of a file ClipReader.notes says how far it came
+        except av.FFmpegError:  # ClipReader.notes reports how much of a file was read
             self.breaks_off = True
 
     def seek(self, first: int) -> int | None:
-        """Go to the last keyframe before a frame. The time stamp of that frame; None where the file has no such."""
+        """Go to the last keyframe before a frame; that frame's time stamp, None where the file has no usable ones."""
         times: list[int] = []
         keys: list[Any] = []
         with contextlib.suppress(av.FFmpegError):
@@ -212,7 +212,7 @@ class Video:
         self.breaks_off = False
 
     def picture(self, frame: Any) -> np.ndarray:
-        """The frame (H, W, 3) as players show it: turned as its metadata say, what is see-through on white."""
+        """The frame (H, W, 3) as players show it: turned as its metadata say, transparent pixels on white."""
         has_alpha = any(component.is_alpha for component in frame.format.components)
         picture: np.ndarray = self.reformatter.reformat(frame, format="bgra" if has_alpha else "bgr24").to_ndarray()
         if has_alpha:

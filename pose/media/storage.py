@@ -1,4 +1,4 @@
-"""Files that lie elsewhere (s3://bucket/name and what else fsspec knows): copied to be read, stored when written."""
+"""Remote files (s3://bucket/name and what else fsspec knows): copied to be read, stored when written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_remote(name: Name) -> bool:
 
 
 def join(folder: Name, name: str) -> Any:
-    """A name in a folder: a Path, or a str where it lies elsewhere."""
+    """A name in a folder: a Path, or a str if the folder is remote."""
     return f"{str(folder).rstrip('/')}/{name}" if is_remote(folder) else Path(folder, name)
 
 
@@ -62,7 +62,7 @@ def open_file(name: Name) -> IO[bytes]:
 
 
 def fingerprint(names: Iterable[Name]) -> int:
-    """Of the sizes, starts and ends of files, to know whether they are the same, also in another folder or elsewhere.
+    """A checksum of files' sizes, starts and ends, to know whether they are the same, in whatever folder or store.
 
     0 where there is none to read, as of a pipe, from which reading would take.
     """
@@ -81,7 +81,7 @@ def fingerprint(names: Iterable[Name]) -> int:
 
 @contextlib.contextmanager
 def staged(name: str, folder: Name, last: str) -> Iterator[tuple[str, Path]]:
-    """Where a source can be read here, and the folder for its results, which are stored when the block ends well.
+    """A local path of a source and a local folder for its results, which are stored when the block succeeds.
 
     last: of the results, by its name in the folder, the one to be stored when all others are.
     """
@@ -103,7 +103,7 @@ def staged(name: str, folder: Name, last: str) -> Iterator[tuple[str, Path]]:
 
 
 def store(results: Path, folder: str, last: str) -> None:
-    """Copy all files in a local folder into another one elsewhere."""
+    """Copy all files in a local folder into a remote one."""
     files = [path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()]
     fs, root = file_system(folder)
     for name in sorted(files, key=lambda name: (name == last, name)):
@@ -114,7 +114,7 @@ def store(results: Path, folder: str, last: str) -> None:
 
 
 def remove_remote(folder: Name) -> None:
-    """Remove a folder elsewhere, whose files a new one's would lie among."""
+    """Remove a remote folder, as the files of the new one would be added to it."""
     if is_remote(folder) and exists(folder):
         fs, path = file_system(str(folder))
         with store_errors("remove", str(folder)):
@@ -122,7 +122,7 @@ def remove_remote(folder: Name) -> None:
 
 
 def find(name: str, recursive: bool) -> Iterator[tuple[str, str]]:
-    """The files below a folder, or that match a pattern, elsewhere: each with its path below the folder."""
+    """The remote files below a folder or that match a pattern, each with its path below the folder."""
     fs, root = file_system(name)
     scheme = name.partition("://")[0]
     with store_errors("read", name):

@@ -61,7 +61,7 @@ def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable
 
 
 class _Elsewhere(Exception):
-    """Carries an OSError that is none of the tables' past what would report it as theirs."""
+    """Carries an OSError of the caller's past atomic_write, which would report it as one of the table."""
 
 
 def free_partial(path: Path) -> Path:

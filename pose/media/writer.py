@@ -156,7 +156,7 @@ class ClipWriter:
         if self.source and self.source.stream:
             tags = self.source.stream.codec_context
             context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
-            if tags.colorspace == UNSPECIFIED:  # read as BT.601, and players guess what they guess for the source
+            if tags.colorspace == UNSPECIFIED:  # decoded as BT.601; players then guess the same as for the source
                 context.colorspace = UNSPECIFIED
         if self.source and with_sound:
             self.sound = Sound(self.clip, self.source.sound_file, self.codec, self.source.source.start + self.first_t)

@@ -1,1 +1,1 @@
-"""What runs: which networks there are (registry), where (engines), a picture to heatmaps (heatmap_network)."""
+"""Which networks there are (registry), what computes them (engines, engine_choice), their maps (heatmap_network)."""

@@ -24,7 +24,7 @@ def onnx_model(prototxt: Path, caffemodel: Path, stages: int, location: str = ""
     location: where the engine finds the caffemodel; the weights then stay there. "": they come within the ONNX file.
     """
     data, spans = read_caffemodel(caffemodel)
-    blobs = {INPUT: (INPUT, 3)}  # Caffe's name: ONNX's, where no ReLU overwrites its input, and channels
+    blobs = {INPUT: (INPUT, 3)}  # by Caffe's name: ONNX's, which has no in-place ReLU, and channels
     graph: list[tuple[int, Any]] = [(2, "pose")]
     for layer in read_prototxt(prototxt, stages):
         name, side = layer["name"], layer["kernel_size"]

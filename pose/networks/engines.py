@@ -1,4 +1,4 @@
-"""What computes a network, and where: an engine takes an ONNX model to a function from an input to named outputs.
+"""What computes networks: an engine takes an ONNX model to a function from an input to named outputs.
 
 OpenCV is always there; OpenVINO and ONNX Runtime are imported only where they are to be used.
 """
@@ -9,40 +9,26 @@ import contextlib
 import importlib
 import importlib.util
 import os
-import shutil
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 
 from .. import PoseError
-from ..choices import STAGES
-from .caffe_to_onnx import onnx_model
-from .registry import BLAZEPOSE, PACKAGE, WeightsFile
+from .cores import thread_count
 
 IS_OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
 FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
-GPU_PROVIDERS = {  # ONNX Runtime's, the quickest first
-    "CUDAExecutionProvider": "CUDA",
-    "ROCMExecutionProvider": "ROCm",
-    "DmlExecutionProvider": "DirectML",
-    "CoreMLExecutionProvider": "CoreML",
-}
-FIXED_SIDES = b"\n\x03\x08\xf0\x02" * 2  # an input's height and width of 368, in ONNX; OpenCV 4 needs a number there,
-FREE_SIDES = b"\n\x03\x12\x01h\n\x03\x12\x01w"  # and other engines take no other size then
-OLDEST_OPENVINO = 2025  # that reads BlazePose's network and a model from memory
+# In mobilenet_thin's file the input is 368 high and wide, as OpenCV 4 needs numbers; other engines need free sides.
+FIXED_SIDES, FREE_SIDES = b"\n\x03\x08\xf0\x02" * 2, b"\n\x03\x12\x01h\n\x03\x12\x01w"
+OLDEST_OPENVINO = 2025  # the first that reads BlazePose's network and a model from memory
 LOG_FATAL = 4  # of ONNX Runtime's levels: its errors are reported by us
-BF16_HINT = (
-    "Hint: pip install openvino; --precision bf16 makes OpenPose's networks about 2.5 times as fast on this machine"
-)
-HINT = "Hint: pip install onnxruntime; clips are then about 1.2 times as fast"
-CPU_FLAGS = Path("/proc/cpuinfo")
 
 Forward = Callable[[np.ndarray], dict[str, np.ndarray]]  # the input (1, 3, H, W) float32 to the outputs by name
 
@@ -59,28 +45,6 @@ def import_engine(module: str, name: str) -> ModuleType:
 
 def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def thread_count() -> int:
-    """What OMP_NUM_THREADS asks for; 0: as many as the engine takes by itself, which is the fastest.
-
-    Where this process may use some of the processors only, their number, as ONNX Runtime would take the others too.
-    """
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    if text.isdecimal():
-        return int(text)
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 0 if allowed == os.cpu_count() else allowed or 0
-
-
-def cache_folder() -> str:
-    """Where OpenVINO keeps compiled networks for the next run; "": nowhere, as no folder can be made."""
-    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home
-        base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
-        folder = Path(base or Path.home() / ".cache") / "opencv-hpe"
-        folder.mkdir(parents=True, exist_ok=True)
-        return str(folder)
-    return ""
 
 
 class OpenCV:
@@ -106,7 +70,7 @@ class OpenCV:
                 net = cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
         else:
             net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-        if self.device != "CPU":  # where a network runs unasked
+        if self.device != "CPU":  # where networks run by default
             net.setPreferableBackend(self.backend)
             net.setPreferableTarget(self.target)
         names = net.getUnconnectedOutLayersNames()
@@ -134,6 +98,16 @@ def choose_opencv_device(device: str, precision: str) -> tuple[int, int, str]:
     raise PoseError("OpenCV finds neither CUDA nor an OpenCL GPU", "device")
 
 
+def cache_folder() -> str:
+    """Where OpenVINO keeps compiled networks for the next run; "": nowhere, as no folder can be made."""
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home
+        base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+        folder = Path(base or Path.home() / ".cache") / "opencv-hpe"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+    return ""
+
+
 class OpenVINO:
     """Intel's; its CPU part runs on AMD's and ARM's too."""
 
@@ -149,8 +123,8 @@ class OpenVINO:
         self.options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if device == "cpu":
             self.options["INFERENCE_NUM_THREADS"] = thread_count()
-            own = self.core.get_property("CPU", "INFERENCE_PRECISION_HINT")  # bf16 where the processor multiplies it
-            self.precision = "bf16" if precision == "bf16" and own == openvino.Type.bf16 else "f32"
+            default = self.core.get_property("CPU", "INFERENCE_PRECISION_HINT")  # bf16 where processors multiply it
+            self.precision = "bf16" if precision == "bf16" and default == openvino.Type.bf16 else "f32"
         elif any(found.startswith("GPU") for found in self.core.available_devices):
             self.device = f"GPU ({self.core.get_property('GPU', 'FULL_DEVICE_NAME')})"
         else:
@@ -183,8 +157,14 @@ class OnnxRuntime:
 
     is_thread_safe = True
     locate_weights = staticmethod(os.path.basename)
+    gpu_providers: ClassVar = {  # the fastest first
+        "CUDAExecutionProvider": "CUDA",
+        "ROCMExecutionProvider": "ROCm",
+        "DmlExecutionProvider": "DirectML",
+        "CoreMLExecutionProvider": "CoreML",
+    }
 
-    def __init__(self, device: str, precision: str, gpu_providers: dict[str, str] = GPU_PROVIDERS) -> None:
+    def __init__(self, device: str, precision: str) -> None:
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to its maker
         self.onnxruntime = import_engine("onnxruntime", "ONNX Runtime")
         self.onnxruntime.set_default_logger_severity(LOG_FATAL)
@@ -192,11 +172,11 @@ class OnnxRuntime:
         self.device, self.provider = "CPU", "CPUExecutionProvider"
         if device == "gpu":
             available = self.onnxruntime.get_available_providers()
-            found = [provider for provider in gpu_providers if provider in available]
+            found = [provider for provider in self.gpu_providers if provider in available]
             if not found:
-                names = ", ".join(gpu_providers.values())
+                names = ", ".join(self.gpu_providers.values())
                 raise PoseError(f"This package of ONNX Runtime is without {names}", "engine")
-            self.device, self.provider = f"GPU ({gpu_providers[found[0]]})", found[0]
+            self.device, self.provider = f"GPU ({self.gpu_providers[found[0]]})", found[0]
             if hasattr(self.onnxruntime, "preload_dlls"):
                 with contextlib.redirect_stdout(None):  # finds CUDA's libraries where pip put them
                     self.onnxruntime.preload_dlls()
@@ -206,18 +186,17 @@ class OnnxRuntime:
         options.log_severity_level = LOG_FATAL
         options.intra_op_num_threads = thread_count()
         options.enable_mem_pattern = False  # which takes memory and saves no time
-        entries = {"session.model_external_initializers_file_folder_path": os.path.abspath(weights_folder or "")}
+        configure = options.add_session_config_entry
+        configure("session.model_external_initializers_file_folder_path", os.path.abspath(weights_folder or ""))
         if self.device == "CPU":  # threads that spin while another network or OpenCV computes take its time
-            entries["session.intra_op.allow_spinning"] = "0"
-        else:  # an operator that the GPU cannot do is an error, and no detour over the CPU
-            entries["session.disable_cpu_ep_fallback"] = "1"
-        for key, value in entries.items():
-            options.add_session_config_entry(key, value)
+            configure("session.intra_op.allow_spinning", "0")
+        else:  # an operator that the GPU lacks is an error and not computed on the CPU
+            configure("session.disable_cpu_ep_fallback", "1")
         model = model.replace(FIXED_SIDES, FREE_SIDES)
         try:
             session = self.start(model, options)
         except Exception as error:
-            if self.device == "CPU" or self.has_started(model, options):
+            if self.device == "CPU" or self.can_start(model, options):
                 raise
             reason = "no such GPU or driver, or its libraries are missing"
             raise PoseError(f"{self.name} cannot start {self.device} ({reason})", "device") from error
@@ -225,14 +204,14 @@ class OnnxRuntime:
         return lambda blob: dict(zip(names, session.run(names, {source: blob}), strict=True))
 
     def start(self, model: bytes, options: Any) -> Any:
-        """A session. It has no fallback, which is the CPU as soon as the GPU fails."""
+        """A session that never falls back to the CPU."""
         how = {}
         if self.provider.startswith("CUDA"):  # which else tries all algorithms at each new input size, for 0.9 s
             how = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
         return self.onnxruntime.InferenceSession(model, options, [(self.provider, how)], enable_fallback=0)
 
-    def has_started(self, model: bytes, options: Any) -> bool:
-        """Whether the GPU can be used at all; one that cannot is reported as if it could not do any operator."""
+    def can_start(self, model: bytes, options: Any) -> bool:
+        """Whether the GPU works at all; without it ONNX Runtime reports that the GPU lacks an operator."""
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
         try:
             return bool(self.start(model, options).get_providers()[0] == self.provider)
@@ -243,92 +222,13 @@ class OnnxRuntime:
 class TensorRT(OnnxRuntime):
     """NVIDIA's, through ONNX Runtime; only when asked for, as it compiles a network for minutes at each start."""
 
+    gpu_providers: ClassVar = {"TensorrtExecutionProvider": "TensorRT"}
+
     def __init__(self, device: str, precision: str) -> None:
         if device == "cpu":
             raise PoseError("TensorRT needs device gpu", "engine")
         os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # else its 32-bit floats lose 13 of their 23 bits
-        super().__init__(device, precision, {"TensorrtExecutionProvider": "TensorRT"})
+        super().__init__(device, precision)
 
 
 Engine = OpenCV | OpenVINO | OnnxRuntime
-BY_NAME: dict[str, type[Engine]] = {
-    "opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "tensorrt": TensorRT
-}  # fmt: skip
-ORDER = {  # the fastest first, whole commands; OpenVINO starts slowly, and without bf16 gains less than that takes
-    "cpu": ("onnxruntime", "opencv", "openvino"),
-    "gpu": ("onnxruntime", "openvino", "opencv"),
-}
-
-
-def choose_engine(engine: str = "auto", device: str = "cpu", precision: str = "auto") -> tuple[Engine, str]:
-    """The engine asked for or, for auto, the fastest that works on the device; and what to tell a person, or "".
-
-    PoseError where none works.
-    """
-    if engine != "auto":
-        return make_engine(engine, device, precision), ""
-    problems: list[PoseError] = []
-    for name in ORDER[device]:
-        try:
-            chosen = make_engine(name, device, precision)
-        except PoseError as error:
-            problems.append(error)
-        else:
-            broken = [str(p) for p in problems if p.argument != "precision" and "not installed" not in str(p)]
-            return chosen, "; ".join(broken) or (hint() if name == "opencv" and device == "cpu" else "")
-    reasons = "; ".join(map(str, problems))
-    if device == "cpu":
-        raise PoseError(f"bf16 cannot be used: {reasons}", "precision")
-    raise PoseError(f"No GPU can be used: {reasons}; run: pip install {gpu_package()}", "device")
-
-
-def make_engine(name: str, device: str, precision: str) -> Engine:
-    """A GPU is tried with a network, as only then its libraries are loaded and its operators looked up."""
-    engine = BY_NAME[name](device, precision)
-    if precision == "bf16" and engine.precision != "bf16":
-        raise PoseError(f"{engine.name} computes no bf16 on this {device.upper()}", "precision")
-    if device == "gpu":
-        try:
-            engine.load((PACKAGE / BLAZEPOSE.name).read_bytes())(np.zeros((1, 3, 256, 256), np.float32))
-        except PoseError:
-            raise
-        except Exception as error:
-            raise PoseError(f"{engine.name} fails on {engine.device} ({first_line(error)})", "device") from error
-    return engine
-
-
-def hint() -> str:
-    """What another engine would bring where it is not installed: OpenVINO where the processor multiplies bf16."""
-    if CPU_FLAGS.is_file() and "avx512_bf16" in CPU_FLAGS.read_text():
-        return BF16_HINT if importlib.util.find_spec("openvino") is None else ""
-    return HINT if importlib.util.find_spec("onnxruntime") is None else ""
-
-
-def gpu_package() -> str:
-    """What this system's usual GPU takes."""
-    nvidia = "onnxruntime-gpu[cuda,cudnn]" if shutil.which("nvidia-smi") else "openvino"
-    return {"darwin": "onnxruntime", "win32": "onnxruntime-directml"}.get(sys.platform, nvidia)
-
-
-def load_network(engine: Engine, weights: WeightsFile, folder: Path, stages: int = STAGES) -> Forward:
-    """The network of a file below the folder.
-
-    PoseError where the weights are not the genuine file and cannot be loaded; those in the box have to be genuine.
-    """
-    path = folder / weights.name
-    if not path.is_file():  # a pipe has no end
-        weights.check_genuine(folder)
-    try:
-        if weights.prototxt is None:
-            model = path.read_bytes()
-            if not weights.is_hash_of([model]):
-                raise ValueError
-            return engine.load(model)
-        files = PACKAGE / weights.prototxt, path, stages
-        if engine.locate_weights:
-            with contextlib.suppress(Exception):  # weights that the engine cannot or will not open there
-                return engine.load(onnx_model(*files, engine.locate_weights(path)), path.parent)
-        return engine.load(onnx_model(*files), path.parent)
-    except Exception:  # whatever a damaged file leads to
-        weights.check_genuine(folder)
-        raise

@@ -11,7 +11,7 @@ import numpy as np
 from .. import PoseError
 from ..choices import STAGES
 from ..maps import STRIDE, Maps, brighten, fit
-from .engines import Engine, first_line, load_network
+from .engines import Engine, first_line
 from .registry import MOBILENET, Model
 
 SIDE = 368  # OpenPose's usual height of the network's input
@@ -34,7 +34,7 @@ def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int
 
 
 class HeatmapNetwork:
-    """Heatmaps and part affinity fields: call it with a picture, and it answers with Maps."""
+    """Heatmaps and part affinity fields: call it with a picture, and it returns Maps."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class HeatmapNetwork:
         """net_wh: the most that the input may measure; mirrored: averaged with the maps of the mirrored picture."""
         self.model, self.skeleton, self.net_wh, self.mirrored = model, model.skeleton, net_wh, mirrored
         self.model_folder, self.where = model_folder, f"{engine.device} with {engine.name}"
-        self.forward_blob = load_network(engine, model.weights, model_folder, stages)
+        self.forward_blob = model.weights.load(engine, model_folder, stages)
 
     def __call__(self, picture: np.ndarray, larger: float = 1) -> Maps:
         """Maps of a picture, (H, W, 3) uint8 blue, green, red; larger: factor on the usual input's sides."""

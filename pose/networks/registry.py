@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import PoseError
+from ..choices import STAGES
 from ..skeletons import COCO, MPI, Skeleton
+from .caffe_to_onnx import onnx_model
+from .engines import Engine, Forward
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -25,18 +28,16 @@ class WeightsFile:
     def hash_kind(self) -> str:
         return "SHA-1" if len(self.hash) == 40 else "SHA-256"
 
-    def is_hash_of(self, parts: Iterable[bytes]) -> bool:
-        digest = hashlib.new(self.hash_kind.replace("-", ""))
-        for part in parts:
-            digest.update(part)
-        return digest.hexdigest() == self.hash
-
     def is_genuine(self, folder: Path) -> bool:
         """Whether it is a file and has the hash, which takes up to half a second for OpenPose's."""
-        if not (folder / self.name).is_file():  # a pipe has no end
+        path = folder / self.name
+        if not path.is_file():  # a pipe has no end
             return False
-        with open(folder / self.name, "rb") as file:
-            return self.is_hash_of(iter(lambda: file.read(1 << 20), b""))
+        digest = hashlib.new(self.hash_kind.replace("-", ""))
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+        return digest.hexdigest() == self.hash
 
     def check_genuine(self, folder: Path) -> None:
         """PoseError where the file has another hash or is none."""
@@ -47,16 +48,37 @@ class WeightsFile:
         if not path.is_file():
             raise PoseError(f"{path} is missing or not a file; {remedy}")
         try:
-            is_genuine = self.is_genuine(folder)
+            if self.is_genuine(folder):
+                return
             with path.open("rb") as file:
                 start = file.read(32)
         except OSError as error:
             raise PoseError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
-        if not is_genuine:
-            starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"} if start else {b"": "empty"}
-            kinds = [what for known, what in starts.items() if start.startswith(known)]
-            what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
-            raise PoseError(f"{path} is {what}; {remedy}")
+        starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"}
+        kinds = [what for known, what in starts.items() if start.startswith(known)] if start else ["empty"]
+        what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
+        raise PoseError(f"{path} is {what}; {remedy}")
+
+    def load(self, engine: Engine, folder: Path, stages: int = STAGES) -> Forward:
+        """The network, computed by this engine.
+
+        PoseError where the file below the folder cannot be loaded and is not the genuine one; those in the box have to
+        be genuine.
+        """
+        path = folder / self.name
+        if self.prototxt is None or not path.is_file():  # a pipe has no end
+            self.check_genuine(folder)
+        try:
+            if self.prototxt is None:
+                return engine.load(path.read_bytes())
+            files = PACKAGE / self.prototxt, path, stages
+            if engine.locate_weights:
+                with contextlib.suppress(Exception):  # weights that the engine cannot or will not open there
+                    return engine.load(onnx_model(*files, engine.locate_weights(path)), path.parent)
+            return engine.load(onnx_model(*files), path.parent)
+        except Exception:  # whatever a damaged file leads to
+            self.check_genuine(folder)
+            raise
 
 
 @dataclass(frozen=True)
@@ -71,25 +93,17 @@ class Model:
     fills_area: bool = False  # usual input size: as much work as 368x368, or 368 for the longer side
 
 
+def _openpose(skeleton: Skeleton, weights: str, hash: str) -> Model:
+    folder = skeleton.name.lower()
+    files = WeightsFile(f"{folder}/{weights}", hash, f"{folder}/pose_deploy_linevec.prototxt")
+    return Model(f"OpenPose {skeleton.name}", skeleton, files)
+
+
 OPENPOSE = {
-    "COCO": Model(
-        "OpenPose COCO",
-        COCO,
-        WeightsFile(
-            "coco/pose_iter_440000.caffemodel",
-            "b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549",
-            "coco/pose_deploy_linevec.prototxt",
-        ),
+    "COCO": _openpose(
+        COCO, "pose_iter_440000.caffemodel", "b4cf475576abd7b15d5316f1ee65eb492b5c9f5865e70a2e7882ed31fb682549"
     ),
-    "MPI": Model(
-        "OpenPose MPI",
-        MPI,
-        WeightsFile(
-            "mpi/pose_iter_160000.caffemodel",
-            "a344f4da6b52892e44a0ca8a4c68ee605fc611cf",
-            "mpi/pose_deploy_linevec.prototxt",
-        ),
-    ),
+    "MPI": _openpose(MPI, "pose_iter_160000.caffemodel", "a344f4da6b52892e44a0ca8a4c68ee605fc611cf"),
 }
 MOBILENET = Model(
     "mobilenet_thin",
