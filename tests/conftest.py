@@ -10,6 +10,7 @@ os.environ["OPENCV_LOG_LEVEL"] = "SILENT"  # as in a command's process; read whe
 import cv2
 import pytest
 
+from pose import estimate
 from pose.networks import engine_choice
 from pose.signals import Signals, signals
 
@@ -27,6 +28,22 @@ def opencv_computes():
     """As in a plain install, whatever else is here; test_engines.py is of the other engines."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(engine_choice.ORDER, "cpu", ("opencv", "openvino"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def networks_loaded_once():
+    """The two in the box, for a file whose tests are of what is done with them."""
+    loaded, load = {}, estimate.TopDown
+
+    def load_once(engine, *settings):
+        key = engine.name, engine.device, engine.precision, *settings
+        if key not in loaded:
+            loaded[key] = load(engine, *settings)
+        return loaded[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimate, "TopDown", load_once)
         yield
 
 

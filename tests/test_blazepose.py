@@ -174,8 +174,8 @@ def test_a_crop_and_its_mirror_image_are_averaged_where_they_agree():
     landmarks, refined, world, peaks, _ = blazepose.merge_mirrored(inference(xy, 0.4), mirrored(xy + 2, 0.6))
     assert np.allclose(landmarks[:, :2], xy + 1) and np.allclose(refined, xy + 1) and np.allclose(peaks, 0.5)
     assert np.allclose(world[:, [0, 2]], xy[:, :1] / 100 + 0.01) and np.allclose(world[:, 1], xy[:, 1] / 100 + 0.01)
-    for peak, expected in ((0.3, xy), (0.6, xy + 40)):  # else the clearer one counts
-        merged = blazepose.merge_mirrored(inference(xy, 0.4), mirrored(xy + 40, peak))
+    for peak, expected in ((0.3, xy), (0.6, xy + 12)):  # else the clearer one counts
+        merged = blazepose.merge_mirrored(inference(xy, 0.4), mirrored(xy + 12, peak))
         assert np.allclose(merged[1], expected)
         assert np.allclose(merged[2][:, :2], expected / 100)
 
@@ -211,6 +211,12 @@ def test_the_face_of_a_head_seen_from_behind_is_not_found(landmarks):
     behind = landmarks(cv2.imread(str(ground_truth.DATA / "balance_333.jpg")), crop_of(label)).pose
     assert (behind[FACE, 2] == 0).all()
     assert (behind[2:14, 2] > 0).all()
+
+
+def test_who_is_in_the_dark_is_found_as_in_the_light(landmarks):
+    (label,) = ground_truth.load("sport")[14]
+    night = cv2.imread(str(ground_truth.DATA / "sport_014.jpg")) // 4
+    assert (ground_truth.errors([landmarks(night, crop_of(label)).pose], label) < 0.05).all()
 
 
 def test_nobody_in_an_empty_crop(landmarks):

@@ -88,10 +88,14 @@ def test_a_field_that_runs_only_half_the_way_joins_nothing():
     def lower_half_of_the_right_shank_gone(values):
         values[R_SHANK, int((truth[R_KNEE, 1] + truth[R_ANKLE, 1]) / 16) :, : int(truth[R_ANKLE, 0] / 8) + 4] = 0
 
+    def a_fifth_of_the_right_shank_gone(values):
+        values[R_SHANK, 26:28, : int(truth[R_ANKLE, 0] / 8) + 4] = 0
+
     truth = standing("COCO", (60, 40))
     found = one_of_two(truth, lower_half_of_the_right_shank_gone)
     assert found[R_KNEE, 2] > 0
     assert found[R_ANKLE].tolist() == [0, 0, 0]
+    assert one_of_two(truth, a_fifth_of_the_right_shank_gone)[R_ANKLE, 2] > 0
 
 
 @pytest.mark.parametrize("find", [find_people, find_candidates])
@@ -114,9 +118,10 @@ def test_the_only_person_gets_what_no_link_reached_but_not_from_far_away_nor_amo
     truth = standing("COCO", (60, 40))
     (person,) = find_people(without_forearms(truth), COCO)
     assert np.abs(person[R_WRIST, :2] - truth[R_WRIST]).max() < 1
-    truth[R_WRIST] = (350, 350)
-    (person,) = find_people(without_forearms(truth), COCO)
-    assert person[R_WRIST].tolist() == [0, 0, 0]
+    for beside, is_hers in ((60, True), (130, False)):  # pixels from all others; she is 191 tall
+        truth[R_WRIST] = (150 + beside, 140)
+        (person,) = find_people(without_forearms(truth), COCO)
+        assert (person[R_WRIST, 2] > 0) == is_hers
     two = without_forearms(standing("COCO", (20, 40)), standing("COCO", (200, 40)))
     two.values[R_WRIST, :, 20:] = 0  # the only wrist to be seen is the left person's own
     assert find_people(two, COCO)[:, R_WRIST].tolist() == [[0, 0, 0]] * 2
@@ -182,6 +187,19 @@ def faint_and_exchanged(values):
 )
 def test_what_says_whose_foot_it_is(truth, change):
     assert np.abs(one_of_two(truth, change)[:, :2] - truth).max() < 2
+
+
+def test_a_better_connection_outweighs_a_stronger_heatmap():
+    truth, ghost = standing("COCO", (60, 40), 1.3), np.full((18, 2), np.nan)
+    ghost[[R_KNEE, R_ANKLE]] = truth[R_KNEE], truth[R_ANKLE] + (-60, 0)
+
+    def clear_ghost(values):
+        other = painted(ghost).values
+        values[R_ANKLE, :, :30] = np.maximum(0.25 * values[R_ANKLE], other[R_ANKLE])[:, :30]
+        shank = np.where(values[R_SHANK].any(axis=0), 0.7 * values[R_SHANK], 0.4 * other[R_SHANK])
+        values[R_SHANK, :, :30] = shank[:, :, :30]
+
+    assert np.abs(one_of_two(truth, clear_ghost)[R_ANKLE, :2] - truth[R_ANKLE]).max() < 2
 
 
 def test_a_foot_that_goes_to_the_other_leg_leaves_its_first_one():

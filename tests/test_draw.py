@@ -147,9 +147,21 @@ def test_heatmaps_of_what_there_is_not(photo):
 
 
 def test_large_pictures(golden):
-    canvas = np.zeros((2800, 3200, 3), np.uint8)
-    picture = draw_skeleton(canvas, np.stack([pose_at(300, 300, 11), pose_at(900, 500, 10)]), COCO)
-    golden("large", cv2.resize(picture, (320, 280), interpolation=cv2.INTER_AREA))
+    """The letters grow with the people."""
+    canvas = np.zeros((1400, 1600, 3), np.uint8)
+    people = np.stack([pose_at(150, 150, 5.5), pose_at(850, 250, 5)])
+    picture = draw_skeleton(canvas, people, COCO, show_scores=True, face=False)
+    golden("large", cv2.resize(picture, (320, 280), interpolation=cv2.INTER_AREA), has_text=True)
+
+
+def test_texts_that_have_to_move_away_have_a_line_to_their_keypoint(golden):
+    canvas = np.zeros((160, 160, 3), np.uint8)
+    golden("crowd", draw_keypoints(canvas, pose_at(60, 60, 0.2)[None], COCO), has_text=True)
+
+
+def test_small_people(golden):
+    people = np.stack([pose_at(5, 5, 0.1), pose_at(25, 5, 0.2), pose_at(55, 5, 0.3)])
+    golden("small", draw_skeleton(np.zeros((70, 90, 3), np.uint8), people, COCO))
 
 
 def test_frame_info(photo, golden):

@@ -19,6 +19,8 @@ from pose.topdown import ROTATIONS, rotate_people
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))
 ANKLES = [10, 13]
 
+pytestmark = pytest.mark.usefixtures("networks_loaded_once")
+
 
 @pytest.fixture(scope="module")
 def walk():
@@ -58,12 +60,16 @@ def test_nobody(monkeypatch, mode, keypoints):
     assert estimator.estimate_3d(scene.pictures[0]).shape == (0, keypoints, 6)
 
 
-def test_the_threshold():
+def test_the_threshold(monkeypatch):
     (all_of_her,) = PoseEstimator(network="blazepose", threshold=0)(EXAMPLE)
     (sure,) = PoseEstimator(network="blazepose", threshold=float(np.sort(all_of_her[:, 2])[5]))(EXAMPLE)
     assert (all_of_her[:, 2] > 0).all()
     assert (sure[:, 2] > 0).sum() == 13
     assert (sure[sure[:, 2] == 0] == 0).all()
+    faint = pose_at(250, 100) * np.float32([1, 1, 0.01])
+    scene = Scene([faint])
+    monkeypatch.setattr(estimate, "TopDown", lambda *_: scene.topdown())
+    assert np.array_equal(PoseEstimator(network="blazepose", threshold=0)(scene.pictures[0]), [faint])
 
 
 def test_the_strongest_first_and_only_so_many():
@@ -79,11 +85,11 @@ def test_the_strongest_first_and_only_so_many():
     [
         (0, None),
         (50, None),
-        (70, cv2.ROTATE_90_COUNTERCLOCKWISE),
+        (60, cv2.ROTATE_90_COUNTERCLOCKWISE),
         (90, cv2.ROTATE_90_COUNTERCLOCKWISE),
         (180, cv2.ROTATE_180),
         (270, cv2.ROTATE_90_CLOCKWISE),
-        (-70, cv2.ROTATE_90_CLOCKWISE),
+        (-60, cv2.ROTATE_90_CLOCKWISE),
     ],
 )
 def test_openpose_sees_who_lies_in_a_rotated_picture(monkeypatch, tmp_path, degrees, rotation):
@@ -168,13 +174,13 @@ def test_a_cartwheel_is_followed(walk):
     assert (errors(results, labels) < 0.1).mean() > 0.95
 
 
-def test_without_identities_and_with_an_error_in_the_other_thread(walk):
+def test_without_identities_and_with_an_error_in_the_other_thread(walk, monkeypatch):
     def fail():
         raise PoseError("The file is damaged.")
 
     estimator, frame = VideoPoseEstimator(network="blazepose", track=False), walk[0][1]
     topdown = estimator.photo.topdown
-    topdown.second_landmarks = topdown.pool.submit(fail)
+    monkeypatch.setattr(topdown, "second_landmarks", topdown.pool.submit(fail))
     people, ids = estimator(frame, 0.0)
     assert (len(people), ids) == (1, None)
     with pytest.raises(PoseError, match="damaged"):

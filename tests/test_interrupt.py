@@ -12,18 +12,19 @@ from conftest import restoring_signals
 from test_clips import make_clip, packets, read, sender, times_of
 
 import get_hpe_video
-from pose import PoseError, cli, estimate
+from pose import PoseError, cli
 from pose.clip import ClipJob
 from pose.media.codecs import CODECS
 from pose.media.reader import ClipReader
 from pose.media.results import settings_tag
-from pose.networks.engines import OpenCV
 from pose.options import PROJECT
 from pose.signals import Signals
-from pose.topdown import PRESETS, TopDown
 from pose.window import Windows
 
 FRAMES = 20
+OPTIONS = "--network blazepose --net_resolution 128x128 --write_json --no_display --output_dir".split()
+
+pytestmark = pytest.mark.usefixtures("networks_loaded_once")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
@@ -49,13 +50,8 @@ def clip(tmp_path):
     return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
 
 
-@pytest.fixture(scope="module")
-def networks():
-    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"], (208, 208))
-
-
 @pytest.fixture
-def run(tmp_path, monkeypatch, networks):
+def run(tmp_path, monkeypatch):
     """The command with these options, with two Ctrl-C while the frame `at` of a clip called NAME is drawn: its code."""
     render = ClipJob.render
 
@@ -67,11 +63,9 @@ def run(tmp_path, monkeypatch, networks):
             return render(self, frame)
 
         monkeypatch.setattr(ClipJob, "render", interrupted)
-        monkeypatch.setattr(estimate, "TopDown", lambda *_: networks)  # loaded once for all runs
         monkeypatch.setattr(cli, "signals", Signals())
-        fixed = ["--network", "blazepose", "--write_json", "--no_display", "--output_dir", str(tmp_path)]
         with restoring_signals():
-            return cli.run(lambda: get_hpe_video.main([*fixed, *options]))
+            return cli.run(lambda: get_hpe_video.main([*OPTIONS, str(tmp_path), *options]))
 
     return run
 
@@ -129,6 +123,7 @@ def test_a_table_is_of_the_whole_clip_and_of_all_clips(tmp_path, run):
     table, example = tmp_path / "t.csv", str(PROJECT / "Input" / "example_video1.mp4")
     nobody = make_clip(tmp_path / "nobody.mp4", frames=30)
     options = ["--write_table", str(table), "--frame_first", "20", "--frame_last", "32", example, nobody]
+    options += ["--net_resolution", "208x208"]  # so that somebody is found
     assert run(*options) == 0
     whole = table.read_text()
     assert whole.count("\n") == 14
@@ -270,8 +265,8 @@ def test_killed_between_two_results_leaves_no_older_json_beside_the_new_clip(tmp
     killed = f"import os, runpy, signal, sys; replace = os.replace; os.replace = lambda part, path: \
 str(path).endswith({moment!r}) and os.kill(os.getpid(), signal.SIGKILL) or replace(part, path); \
 sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    options = ["--network", "blazepose", "--no_display", "--write_json", "--output_dir", tmp_path, "--no_smooth", clip]
-    done = subprocess.run([sys.executable, "-c", killed, PROJECT / "get_hpe_video.py", *options])
+    command = [sys.executable, "-c", killed, PROJECT / "get_hpe_video.py", *OPTIONS, tmp_path, "--no_smooth", clip]
+    done = subprocess.run(command)
     assert done.returncode == -signal.SIGKILL
     assert not (folder / WHOLE[0]).exists()
     assert ((folder / WHOLE[1]).read_bytes() == old[WHOLE[1]]) == (replaced == "clip")

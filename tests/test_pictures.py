@@ -22,7 +22,7 @@ def committed(name):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, networks_loaded_once):
     """A folder of results made now from copies of the examples, and git's results by name."""
     if shutil.which("git") is None or not (PROJECT / ".git").exists():
         pytest.skip("not a clone")

@@ -13,6 +13,8 @@ from pose.options import PROJECT
 
 SUFFIXES = {"h264": ".mp4", "mp4v": ".mp4", "vp9": ".webm", "av1": ".webm", "mjpg": ".mov", "gif": ".gif"}
 
+pytestmark = pytest.mark.usefixtures("networks_loaded_once")
+
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from pose.crop import crop_around
 from pose.media.photos import read_picture
 from pose.networks.engines import OpenCV
 from pose.options import PROJECT
+from pose.poses import size
 from pose.skeletons import COCO
 from pose.topdown import PRESETS, TopDown, elsewhere, is_better, is_duplicate
 
@@ -23,7 +24,7 @@ LEAST = {name: 0.9 for name, case in CASES.items() if case.group == "one person"
     **dict.fromkeys(["two_people 0", "sport 56", "sport 72", "balance 100", "balance 166", "balance 299"], 0.97),
     "balance 233": 0.97,  # a second pass in the first one's light sees the man's back as his front
     **{"pair 336": 0.97, "pair 360": 0.85, "pair 148": 0.97},  # who is half behind another
-    "sport 168": 0.8,  # who dives off a roof while others stand
+    "sport 168": 0.95,  # who dives off a roof while others stand; the other one's nose and eyes, seen from the side
     "lying 400": 0.9,
 }
 
@@ -31,6 +32,12 @@ LEAST = {name: 0.9 for name, case in CASES.items() if case.group == "one person"
 @pytest.fixture(scope="module")
 def topdown():
     return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"])
+
+
+@pytest.fixture(scope="module")
+def coarse():
+    """Of a small input, where it takes more for people at first, and is quick where all rotations are searched."""
+    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"], (160, 160))
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +68,17 @@ def test_everyone_in_their_own_keypoints(topdown, name):
 @pytest.mark.parametrize("accuracy", ["fast", "best"])
 def test_other_accuracies(accuracy):
     topdown = TopDown(OpenCV("cpu", "fp32"), PRESETS[accuracy])
-    for name in ("walker 0", "pair 148"):
-        assert_everyone(topdown.estimate_people(CASES[name].picture), CASES[name], 0.9)
+    assert_everyone(topdown.estimate_people(CASES["pair 148"].picture), CASES["pair 148"], 0.9)
 
 
 @pytest.mark.parametrize("path", sorted(ground_truth.DATA.glob("nobody_*")), ids=lambda path: path.stem)
-def test_nobody(topdown, path):
-    assert topdown.estimate_people(read_picture(path)) == []
+def test_nobody(coarse, path):
+    assert coarse.estimate_people(read_picture(path)) == []
 
 
 @pytest.mark.parametrize("shape", [(600, 800), (1, 1), (3, 2000)])
-def test_nobody_in_noise(topdown, shape):
-    assert topdown.estimate_people(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)) == []
+def test_nobody_in_noise(coarse, shape):
+    assert coarse.estimate_people(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)) == []
 
 
 def test_a_small_person_who_leans_by_45_degrees_is_found(topdown):
@@ -116,9 +122,9 @@ CHANGES = {  # of the picture, how keypoints (N, 2) go back, and how many of its
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_keypoints_move_with_the_picture(topdown, her, change):
+def test_keypoints_move_with_the_picture(topdown, coarse, her, change):
     move, back, farthest = CHANGES[change]
-    (found,) = topdown.estimate_people(move(EXAMPLE))
+    (found,) = (coarse if farthest == 20 else topdown).estimate_people(move(EXAMPLE))
     pose = found.pose[list(COCO.mirrored)] if change == "mirrored" else found.pose
     clear = (pose[:, 2] > 0.6) & (her.pose[:, 2] > 0.6)
     assert clear.sum() >= 10
@@ -179,5 +185,6 @@ def test_who_is_known_costs_no_inference():
 def test_who_is_apart_and_who_is_known(her):
     assert elsewhere([her], [her]) == []
     assert elsewhere([her], []) == [her]
-    assert is_duplicate(her.pose, [her.pose])
-    assert not is_duplicate(her.pose + np.array([400, *[0] * 5]), [her.pose])
+    for sizes, expected in ((0, True), (0.05, True), (0.1, False), (1, False)):
+        beside = her.pose + np.array([sizes * size(her.pose), *[0] * 5])
+        assert is_duplicate(beside, [her.pose]) == expected
