@@ -79,7 +79,7 @@ def report_photos(args, work):
 
     def two_commands():
         both = [start(IMAGE, work, work / "half.txt"), start(IMAGE, work, work / "half.txt")]
-        return sum(map(rate, both))
+        return 2 * min(map(rate, both))  # all are done when the slower one is
 
     cells = {"one process": lambda: rate(start(IMAGE, work, work / "in")), "two commands at once": two_commands}
     for workers in (2, 4):
