@@ -30,6 +30,7 @@ DEATHS = 2  # of workers over one file, after which another one gives it up
 CONFIGURATION = {
     "distributed.scheduler.allowed-failures": DEATHS,
     "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.worker.profile.enabled": False,  # which takes processor time
     "distributed.deploy.lost-worker-timeout": "60s",
 }
 QUEUE = 8  # files for each thread that may wait at the scheduler; submitted many at a time, each takes a third
