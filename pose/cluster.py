@@ -151,7 +151,7 @@ class OnCluster:
 
     def free_threads(self) -> int:
         """How many more files the workers could begin with, less than 0 where some wait; waits where no worker is."""
-        if time.monotonic() - self.threads_asked > CHECK_EVERY:
+        if not self.threads or time.monotonic() - self.threads_asked > CHECK_EVERY:
             if self.is_local:
                 self.address.scale(self.workers)  # starts anew what died while it started
             if not self.running:

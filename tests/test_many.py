@@ -296,38 +296,62 @@ def test_what_kills_workers_is_given_up_and_named(monkeypatch):
     assert all(report.endswith(", 2") for report in reports)  # its share of the cores
 
 
+class Workers:
+    """Dask's client, of two workers that do everything at once. sizes: of files they had, each time they got some."""
+
+    def __init__(self, saturation=1.0):
+        from pose import cluster
+
+        self.sizes = []
+        self.jobs = cluster.OnCluster(Deadly, argparse.Namespace(cluster=None, workers=2))
+        self.jobs.client, self.jobs.workers, self.jobs.address = self, 2, mock.Mock()
+        self.jobs.queue = cluster.queue_length(mock.Mock(WORKER_SATURATION=saturation))
+
+    def names(self, count):
+        """Of the files that were done, in order."""
+        names = [str(number) for number in range(count)]
+        return [outcome.name for _, outcome in sorted(self.jobs(zip(names, names, strict=True)))]
+
+    def nthreads(self):
+        return {"a": 1, "b": 1}
+
+    def wait_for_workers(self, _):
+        pass
+
+    def map(self, process, names, stems, key, pure):
+        futures = [Future() for _ in names]
+        self.sizes.append(len(self.jobs.running) + len(futures))
+        for name, future in zip(names, futures, strict=True):
+            future.set_result(Outcome(name))
+        return futures
+
+
 @pytest.mark.parametrize(
     ("files", "saturation", "at_once"),
     [(4, 1.0, 2), (100, 1.1, 2), (5, 1.0, 5), (100, 1.0, 18)],
 )
 def test_only_of_many_files_some_wait_at_the_scheduler_and_only_if_it_keeps_them(files, saturation, at_once):
     pytest.importorskip("distributed")
+    workers = Workers(saturation)
+    assert workers.names(files) == [str(number) for number in range(files)]
+    assert max(workers.sizes) == at_once
+    if files == 100 and at_once > 2:
+        assert len(workers.sizes) < 20  # as many are submitted together
+
+
+def test_no_file_is_left_out_where_all_workers_are_gone_for_a_moment(monkeypatch):
+    pytest.importorskip("distributed")
     from pose import cluster
 
-    sizes = []
+    workers = Workers(saturation=1.1)
 
-    class Client:
-        def nthreads(self):
-            return {"a": 1, "b": 1}
+    def nthreads():
+        are_gone = bool(workers.jobs.running)
+        monkeypatch.setattr(cluster, "CHECK_EVERY", 1000 if are_gone else 0)
+        return {} if are_gone else {"a": 1, "b": 1}
 
-        def wait_for_workers(self, _):
-            pass
-
-        def map(self, process, names, stems, key, pure):
-            futures = [Future() for _ in names]
-            sizes.append(len(jobs.running) + len(futures))
-            for name, future in zip(names, futures, strict=True):
-                future.set_result(Outcome(name))
-            return futures
-
-    jobs = cluster.OnCluster(Deadly, argparse.Namespace(cluster=None, workers=2))
-    jobs.client, jobs.workers, jobs.address = Client(), 2, mock.Mock()
-    jobs.queue = cluster.queue_length(mock.Mock(WORKER_SATURATION=saturation))
-    names = [str(number) for number in range(files)]
-    assert [outcome.name for _, outcome in sorted(jobs(zip(names, names, strict=True)))] == names
-    assert max(sizes) == at_once
-    if files == 100 and at_once > 2:
-        assert len(sizes) < 20  # as many are submitted together
+    workers.nthreads = nthreads
+    assert workers.names(4) == ["0", "1", "2", "3"]
 
 
 def test_no_scheduler_is_one_sentence(monkeypatch, capsys):
