@@ -489,6 +489,17 @@ def test_numbered_pictures_with_a_gap(tmp_path):
         ClipReader(str(tmp_path / "g-%03d.png"))
 
 
+@pytest.mark.parametrize("codec", ["h264", "mjpg", "gif"])
+def test_pictures_of_other_sizes_get_the_first_ones(tmp_path, codec):
+    for number, size_wh in enumerate([(64, 48), (64, 48), (32, 80), (31, 15)]):
+        cv2.imwrite(str(tmp_path / f"f-{number}.png"), grey(2 * number, size_wh))
+    out = tmp_path / f"o{CODECS[codec].suffix}"
+    copy(tmp_path / "f-%d.png", out, codec)
+    with av.open(str(out)) as clip:
+        sizes = [(frame.width, frame.height) for frame in clip.decode(video=0)]
+    assert sizes == [(64, 48)] * (2 if codec == "gif" else 4)  # a GIF has fewer frames a second
+
+
 def test_a_number_that_no_camera_can_have():
     with pytest.raises(PoseError, match="does not answer"):
         ClipReader("99999999999999999999")
