@@ -47,8 +47,8 @@ def execute(case: Case, folder: Path) -> tuple[int | None, str, str]:
     variables = [f"{name}={value}" for name, value in case.env.items()]  # which bash itself would complain of
     words = [shutil.which("env"), *variables, *map(str, words_of(case))]
     command = [shutil.which("bash"), "-c", f'{case.shell}\nexec "$@"', "bash", *words]
-    env = {**os.environ, "TMPDIR": str(folder.parent / "tmp"), "OMP_NUM_THREADS": "1"}
-    env["OPENCV_OPENCL_RUNTIME"] = "disabled"
+    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    env |= {"TMPDIR": str(folder.parent / "tmp"), "OMP_NUM_THREADS": "1", "OPENCV_OPENCL_RUNTIME": "disabled"}
     with open(folder.parent / "out", "wb") as out, open(folder.parent / "err", "wb") as err:
         process = subprocess.Popen(
             command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
@@ -67,10 +67,11 @@ def execute(case: Case, folder: Path) -> tuple[int | None, str, str]:
 
 
 def words_of(case: Case) -> list:
-    """The command of a case, with an output folder."""
+    """The command of a case, with an output folder, and without windows unless it has a display."""
     ours = [] if any(str(word).startswith("--output_dir") for word in case.words) else [f"--output_dir={case.output}"]
+    ours += [] if case.env.keys() & {"DISPLAY", "WAYLAND_DISPLAY"} else ["--no_display"]
     limited = UNPRIVILEGED if case.is_unprivileged and os.geteuid() == 0 else []
-    return [*limited, *case.python, case.script, "--no_display", *ours, *case.words]
+    return [*limited, *case.python, case.script, *ours, *case.words]
 
 
 def judge(case: Case, folder: Path, code: int | None, out: str, err: str) -> list[tuple[str, str]]:
@@ -150,7 +151,7 @@ def trial(kind: str, number: int, seed: int, keep: Path | None) -> tuple[str, in
         path.chmod(0o777)
     try:
         chance = Chance(f"{seed} {kind} {number}")
-        chance.number = number
+        chance.number = number // len(makers) * makers.count(maker) + makers[: number % len(makers)].count(maker)
         case = maker(chance, folder)
         code, out, err = execute(case, folder)
         wrong = judge(case, folder, code, out, err)

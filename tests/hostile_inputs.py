@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import socket
+import string
 import struct
 import subprocess
 import sys
@@ -20,12 +21,14 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import cv2
 import numpy as np
+from PIL import Image
 
 PROJECT = Path(__file__).resolve().parent.parent
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
@@ -34,7 +37,7 @@ SMALL = "--net_resolution=96x96"  # where the networks do not matter, for more r
 
 
 class Chance(random.Random):
-    """Random numbers of the run `number` of a kind."""
+    """Random numbers of one run; `number` counts the runs of its maker."""
 
     number = 0
 
@@ -91,16 +94,28 @@ CLIPS = [  # suffix, codec, sound
 ]  # fmt: skip
 
 
-def encode(path: Path, pictures: list[np.ndarray], codec: str, sound: str = "") -> None:
-    """A clip of pictures (H, W, 3), with a little silence in the codec `sound`."""
+def encode(
+    path: Any, pictures: list, codec: str, sound: str = "", times: list | None = None, fps: Any = 25, silent: int = 0
+) -> None:
+    """A clip of pictures (H, W, 3), at times in seconds, with a little silence in the codec `sound`.
+
+    silent: so many streams more in which nothing is.
+    """
     with av.open(str(path), "w") as clip:
-        stream = clip.add_stream(codec, rate=25)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = stream.codec_context.codec.video_formats[0].name
+        tick = Fraction(1, 100 if codec == "gif" else 25 if "mpeg" in codec else 12000)
+        if pictures:
+            stream = clip.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+            stream.height, stream.width = pictures[0].shape[:2]
+            stream.pix_fmt = stream.codec_context.codec.video_formats[0].name
+            stream.codec_context.time_base = tick
         tone = clip.add_stream(sound, rate=48000, layout="mono") if sound else None
-        for picture in pictures:
-            clip.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "bgr24")))
-        clip.mux(stream.encode(None))
+        for _ in range(silent):
+            clip.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for n, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, "bgr24")
+            frame.pts, frame.time_base = round((times[n] if times else n / fps) / tick), tick
+            clip.mux(stream.encode(frame))
+        clip.mux(stream.encode(None) if pictures else [])
         if tone:
             samples = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.int16), "s16", "mono")
             samples.sample_rate, samples.pts = 48000, 0
@@ -110,16 +125,22 @@ def encode(path: Path, pictures: list[np.ndarray], codec: str, sound: str = "") 
 @functools.cache
 def clip(suffix: str = ".mp4", codec: str = "libx264", sound: str = "") -> bytes:
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
-        encode(path := Path(folder, f"c{suffix}"), frames(), codec, sound)
+        encode(path := Path(folder, f"c{suffix}"), frames() if codec else [], codec, sound)
         return path.read_bytes()
 
 
-def photos(folder: Path, made: list[tuple[str, bytes]]) -> Case:
+def photos(folder: Path, made: list[tuple[str, bytes]], **changes: Any) -> Case:
     """One run on photos, each of a suffix and bytes."""
     for n, (suffix, data) in enumerate(made):
         (folder / f"p{n}{suffix}").write_bytes(data)
     names = [f"p{n}{suffix}" for n, (suffix, _) in enumerate(made)]
-    return Case([SMALL, *names], inputs=len(made))
+    return Case([SMALL, *names], inputs=len(made), **changes)
+
+
+def one_clip(folder: Path, name: str, data: bytes | None, *options: Any) -> Case:
+    if data is not None:
+        (folder / name).write_bytes(data)
+    return Case([SMALL, *options, name], VIDEO)
 
 
 def small_job(chance: Chance, folder: Path, **changes: Any) -> Case:
@@ -187,21 +208,104 @@ def absurd_sizes(chance: Chance, folder: Path) -> Case:
     return photos(folder, made)
 
 
+def rare_kinds(chance: Chance, folder: Path) -> Case:
+    """Pictures that are whole, of rare kinds: all are read, or said to be none."""
+    picture, exif = Image.fromarray(person()[:, :, ::-1]), Image.Exif()
+    exif[0x0112] = chance.randint(0, 9)
+    half = picture.copy()
+    half.putalpha(Image.linear_gradient("L").resize(picture.size))
+    several: dict[str, Any] = {"save_all": True, "append_images": [picture.convert("1").convert("RGB")]}
+    by_pillow = [(".jpg", picture, {"exif": exif, "progressive": True}), (".png", half, {"exif": exif})]
+    by_pillow += [(suffix, half if suffix == ".webp" else picture, several) for suffix in (".png", ".webp", ".tif")]
+    by_pillow += [(".png", picture.convert("P"), {"transparency": 3}), (".png", half.convert("LA"), {})]
+    by_pillow += [(".jpg", picture.convert("L"), {"exif": chance.randbytes(30)}), (".png", picture.convert("1"), {})]
+    by_pillow += [
+        (suffix, picture.convert(mode), {}) for suffix, mode in ((".jpg", "CMYK"), (".tif", "CMYK"), (".tif", "F"))
+    ]
+    for n, (suffix, one, options) in enumerate(by_pillow):
+        one.save(folder / f"r{n}{suffix}", **options)
+    sixteen, floats = person().astype(np.uint16) * 257, person().astype(np.float32) / 255
+    for n, pixels in enumerate([sixteen, floats, floats * np.float32("nan")]):
+        cv2.imwrite(str(folder / f"o{n}.tiff"), cv2.cvtColor(pixels, cv2.COLOR_BGR2BGRA) if n != 1 else pixels)
+    (folder / "o.png").write_bytes(in_form(".png", sixteen))
+    names = chance.sample(sorted(path.name for path in folder.iterdir()), BATCH)
+    return Case([SMALL, *names], inputs=BATCH)
+
+
+NO_PHOTOS = [
+    b"", b"\0", bytes(10_000), b"Dear diary", b"<!DOCTYPE html>", b"GIF89a", b"\xff\xd8", b"#?RADIANCE\n",
+    b"%PDF-1.7\n", b"P6 9 9 255\n", b"P6 60000 60000 255\n", b"v/1\x01" + bytes(99), b"RIFF\x24\0\0\0WEBPVP8 ",
+    b"PK\x03\x04" + bytes(99),
+]  # fmt: skip
+
+
+def no_photos(chance: Chance, folder: Path) -> Case:
+    """Files whose suffix is wrong, or which are no pictures."""
+    contents = [*map(photo, PHOTO_SUFFIXES), *NO_PHOTOS, clip(), clip(".gif", "gif"), chance.randbytes(3000)]
+    return photos(folder, [(chance.choice(PHOTO_SUFFIXES), data) for data in chance.sample(contents, BATCH)])
+
+
 # Clips.
 
 
 def damaged_clip(chance: Chance, folder: Path) -> Case:
     suffix, *codecs = chance.choice(CLIPS)
     data = chance.choice([cut, flipped])(chance, clip(suffix, *codecs))
-    (folder / f"c{suffix}").write_bytes(data)
-    return Case([SMALL, "--codec", chance.choice(["h264", "mp4v", "mjpg", "gif"]), f"c{suffix}"], VIDEO)
+    return one_clip(folder, f"c{suffix}", data, "--codec", chance.choice(["h264", "mp4v", "mjpg", "gif"]))
 
 
 def odd_sizes(chance: Chance, folder: Path) -> Case:
     w, h = chance.choice([(1, 1), (2, 2), (3, 5), (17, 1), (2000, 2), (2, 2000), (16, 4000), (33, 21), (5000, 16)])
     codec = chance.choice(["h264", "mp4v", "vp9", "av1", "mjpg", "gif"])
     encode(folder / "c.mov", [cv2.resize(frame, (w, h)) for frame in frames()[:3]], "png")
-    return Case([SMALL, "--codec", codec, "--write_json", "c.mov"], VIDEO)
+    return one_clip(folder, "c.mov", None, "--codec", codec, "--write_json")
+
+
+def odd_times(chance: Chance, folder: Path) -> Case:
+    """Times that jump ahead, back or by nothing, and rates from a frame a day to thousands a second."""
+    times = list(itertools.accumulate(chance.choices([0.001, 0.04, 1, 11, 3600, 86_400], k=4), initial=0))
+    suffix = chance.choice([".mkv", ".mp4", ".ts"])
+    encode(folder / f"c{suffix}", frames(), "libx264", "aac", times, chance.choice([1, 25, 1000, 30_000]))
+    return one_clip(folder, f"c{suffix}", None, *chance.choice([[], ["--codec", "gif"], ["--write_plot"]]))
+
+
+def changing_pictures(chance: Chance, folder: Path) -> Case:
+    """The size, and so the form of the pixels, changes within the clip, and its clock begins anew."""
+    parts = []
+    for size_wh in chance.choices([(128, 64), (64, 128), (32, 32), (30, 50)], k=3):
+        encode(folder / "part.ts", [cv2.resize(frame, size_wh) for frame in frames()], "libx264", "aac")
+        parts.append((folder / "part.ts").read_bytes())
+    return one_clip(folder, "c.ts", b"".join(parts), "--write_json")
+
+
+NO_CLIPS = [
+    b"ffconcat version 1.0\nfile other.mp4\n", b"#EXTM3U\n#EXTINF:1,\nother.mp4\n", b"[playlist]\nFile1=other.mp4",
+    b"v=0\nm=video 5004 RTP/AVP 96\n", b"1\n00:00:00,000 --> 00:00:09,000\nHello\n", b"<?xml version='1.0'?><MPD/>",
+    b";FFMETADATA1\n", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n", b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n",
+    b"", bytes(9999),
+]  # fmt: skip
+
+
+def no_clips(chance: Chance, folder: Path) -> Case:
+    """What opens as no clip, or is one in a way: sound alone, pictures, playlists, other formats of FFmpeg's."""
+    (folder / "other.mp4").write_bytes(clip())
+    contents = [*NO_CLIPS, photo(), photo(".jpg"), chance.randbytes(5000), clip(".mp4", "", "aac"), bomb()]
+    name = chance.choice(["c.mp4", "c.m3u8", "c.mkv", "c.sdp", "c.txt", "c.gif", "c.wav", "c.ts", "c"])
+    return one_clip(folder, name, chance.choice(contents))
+
+
+def many_streams(chance: Chance, folder: Path) -> Case:
+    encode(folder / "c.mkv", frames(), "mjpeg", silent=chance.choice([3, 100, 900]))
+    return one_clip(folder, "c.mkv", None)
+
+
+def numbered(chance: Chance, folder: Path) -> Case:
+    """Numbered pictures, some of them damaged, of another size or a folder."""
+    for n in range(5):
+        data = chance.choice([photo(), photo(), cut(chance, photo()), b"", png(0, 0)])
+        (folder / f"f{n:03}.png").write_bytes(data)
+    (folder / "f005.png").mkdir()
+    return one_clip(folder, chance.choice(["f%03d.png", "f%d.png", "%03d.png", "f%0d.png", "f%03d%03d.png"]), None)
 
 
 # Names and paths.
@@ -341,7 +445,7 @@ def vanishing(chance: Chance, folder: Path) -> Case:
     return Case([*names, "--write_json"], script, len(names), during=during, is_unprivileged=True)
 
 
-# Environment, options, weights.
+# Environment, options, weights, displays.
 
 VARIABLES = """HOME TMPDIR LC_ALL LANG PATH OMP_NUM_THREADS XDG_CACHE_HOME COLUMNS TERM TZ PYTHONIOENCODING PYTHONUTF8
 SHELL OPENCV_LOG_LEVEL OPENCV_IO_MAX_IMAGE_PIXELS OPENCV_IO_MAX_IMAGE_WIDTH OPENCV_FOR_THREADS_NUM MPLBACKEND
@@ -460,6 +564,16 @@ def options(chance: Chance, folder: Path) -> Case:
     return case
 
 
+def odd_words(chance: Chance, folder: Path) -> Case:
+    """Options that nobody meant: halves, twice, without their value, letters at random."""
+    names = [option.split()[0] for option in options_of(SHARED_OPTIONS, PHOTO_OPTIONS, CLIP_OPTIONS)]
+    words = [*(f"--{name}" for name in names), *"--help --version -h a.png -- - -1 -v".split()]
+    case = small_job(chance, folder, shell="exec < /dev/null", codes=(0, 1, 2))
+    odd = ["".join(chance.choices(string.printable, k=9)), chance.choice(words)[:-2], "--image_file"]
+    case.words = chance.sample(words, chance.randint(1, 3)) + odd[: chance.randint(0, 3)]
+    return case
+
+
 BOX = ("pose/mobilenet/mobilenet_thin.onnx", "pose/blazepose/pose_landmark_full.onnx")
 
 
@@ -499,12 +613,26 @@ def bad_caffemodel(chance: Chance, folder: Path) -> Case:
     return case
 
 
+def no_display(chance: Chance, folder: Path) -> Case:
+    """Displays that are not there, refuse or speak another language; and one that ends while the command works."""
+    displays = [{"DISPLAY": name} for name in (":77", "x", "nowhere.invalid:0", "")]
+    displays += [{"WAYLAND_DISPLAY": "wayland-9"}, {"DISPLAY": ":77", "QT_QPA_PLATFORM": "vnc:port=x"}]
+    case = small_job(chance, folder, env=chance.choice(displays), codes=(0, 130))
+    if shutil.which("Xvfb") and chance.random() < 0.5:
+        number = f":{chance.randrange(100, 9000)}"
+        case.shell = f"Xvfb {number} -nolisten tcp >/dev/null 2>&1 & server=$!; sleep 0.5"
+        case.shell += f"; (sleep {chance.uniform(0.5, 3):.1f}; kill $server) >/dev/null 2>&1 &"
+        case.env = {"DISPLAY": number}
+    return case
+
+
 KINDS: dict[str, list[Callable[[Chance, Path], Case]]] = {
-    "photos": [damaged_photos, absurd_sizes],
-    "clips": [damaged_clip, odd_sizes],
+    "photos": [damaged_photos, absurd_sizes, damaged_photos, rare_kinds, no_photos],
+    "clips": [damaged_clip, odd_sizes, odd_times, damaged_clip, changing_pictures, no_clips, many_streams, numbered],
     "names": [named_photos, named_words, named_words, named_outputs],
     "paths": [special_inputs, special_inputs, special_lists, special_outputs, vanishing],
     "environment": [odd_environment, odd_streams, little_of_it, full_disk, odd_python],
-    "options": [options],
+    "options": [options, options, odd_words],
     "weights": [damaged_box, bad_caffemodel],
+    "displays": [no_display],
 }
