@@ -138,7 +138,7 @@ class Parser(argparse.ArgumentParser):
     def add_common_options(self) -> None:
         """What both commands take."""
         positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
-        workers = auto_or(positive, max(1, core_count() // 2))  # on two cores one worker is faster than two: 8.2 to 6.8
+        workers = auto_or(positive, max(1, core_count() // 2))  # on two cores one is faster than two
         size_help = "largest network input; -1 for one side: as the aspect ratio requires"
         workers_help = "processes that share the files; auto: one for every two cores; takes Dask"
         table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"

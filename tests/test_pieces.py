@@ -18,10 +18,8 @@ from test_clips import make_clip, packets, times_of
 import get_hpe_video
 from pose import cli, estimate, pieces
 from pose.clip import ClipJob
-from pose.networks.engines import OpenCV
 from pose.poses import pose_distance
 from pose.signals import Signals
-from pose.topdown import PRESETS, TopDown
 
 
 class Client:
@@ -49,13 +47,8 @@ class Client:
         return future
 
 
-@pytest.fixture(scope="module")
-def networks():
-    return TopDown(OpenCV("cpu", "fp32"), PRESETS["balanced"])
-
-
 @pytest.fixture
-def client(monkeypatch, networks):
+def client(monkeypatch, networks_loaded_once):
     """What workers were asked for is in client.tasks. A piece is 0.8 seconds, as the example clips are short."""
     client = Client()
 
@@ -68,7 +61,6 @@ def client(monkeypatch, networks):
     monkeypatch.setattr(pieces.ClipsOnCluster, "__enter__", enter)
     monkeypatch.setattr(pieces.ClipsOnCluster, "__exit__", lambda *_: None)
     monkeypatch.setattr(pieces, "PIECE", 0.8)
-    monkeypatch.setattr(estimate, "TopDown", lambda *_: networks)
     return client
 
 

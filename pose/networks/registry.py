@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +29,19 @@ class WeightsFile:
     def hash_kind(self) -> str:
         return "SHA-1" if len(self.hash) == 40 else "SHA-256"
 
+    def is_hash_of(self, parts: Iterable[bytes]) -> bool:
+        digest = hashlib.new(self.hash_kind.replace("-", ""))
+        for part in parts:
+            digest.update(part)
+        return digest.hexdigest() == self.hash
+
     def is_genuine(self, folder: Path) -> bool:
         """Whether it is a file and has the hash, which takes up to half a second for OpenPose's."""
         path = folder / self.name
         if not path.is_file():  # a pipe has no end
             return False
-        digest = hashlib.new(self.hash_kind.replace("-", ""))
         with path.open("rb") as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
-        return digest.hexdigest() == self.hash
+            return self.is_hash_of(iter(lambda: file.read(1 << 20), b""))
 
     def check_genuine(self, folder: Path) -> None:
         """PoseError where the file has another hash or is none."""
@@ -66,11 +70,14 @@ class WeightsFile:
         be genuine.
         """
         path = folder / self.name
-        if self.prototxt is None or not path.is_file():  # a pipe has no end
+        if not path.is_file():  # a pipe has no end
             self.check_genuine(folder)
         try:
             if self.prototxt is None:
-                return engine.load(path.read_bytes())
+                model = path.read_bytes()  # what is hashed is what is loaded
+                if not self.is_hash_of([model]):
+                    raise ValueError
+                return engine.load(model)
             files = PACKAGE / self.prototxt, path, stages
             if engine.locate_weights:
                 with contextlib.suppress(Exception):  # weights that the engine cannot or will not open there
