@@ -165,6 +165,7 @@ class ClipJob:
         self.checkpoint, self.partial = found
         self.resumes = True
         self.source.first = self.checkpoint.last.number + self.args.frame_step
+        self.source.size_wh = self.checkpoint.summary.size_wh
         self.say(f"{self.name} is resumed at frame {self.source.first}.")
 
     def estimate(self) -> Iterator[PosedFrame]:
@@ -180,9 +181,9 @@ class ClipJob:
         return interpolate(frames, timed, step, not is_live(self.name), self.checkpoint.last)
 
     def render(self, frame: PosedFrame) -> np.ndarray:
-        """The frame, or a plain background of its size, with everyone's skeleton."""
+        """The frame, which is drawn on, or a plain background of its size, with everyone's skeleton."""
         canvas = on_background(frame.picture, BACKGROUNDS[self.args.background])
-        options = drawing_options(self.args)
+        options = drawing_options(self.args) | {"copy": False}  # a 4K frame less in memory
         picture = draw_skeleton(canvas, frame.people, self.estimator.skeleton, frame.ids, **options)
         if self.args.frame_info:
             draw_frame_info(picture, frame.number, frame.t)

@@ -47,11 +47,13 @@ def draw_skeleton(
     face: bool = True,
     show_ids: bool = False,
     show_scores: bool = False,
+    copy: bool = True,
 ) -> np.ndarray:
     """A copy of the picture (H, W, 3) with the limbs of people (N, K, 3), the strongest on top.
 
     ids: their identities, which decide their tones. style: modern, openpose or classic. line_width: pixels; None:
-    it follows each person's size. face: with nose, eyes and ears. ValueError or TypeError for other values.
+    it follows each person's size. face: with nose, eyes and ears. copy: False draws on the picture itself. ValueError
+    or TypeError for other values.
     """
     check_picture(picture)
     check_people(people, skeleton)
@@ -59,7 +61,7 @@ def draw_skeleton(
     if line_width is not None:
         check_number("line_width", line_width, 1, math.inf)
         line_width = min(line_width, max(picture.shape[:2]))
-    canvas, people = picture.copy(), people if face else without_face(people, skeleton)
+    canvas, people = picture.copy() if copy else picture, people if face else without_face(people, skeleton)
     ids = ids if ids is not None else list(range(len(people)))
     tones = [TONES[identity % len(TONES)] for identity in ids]
     draw_person = {"modern": draw_modern, "openpose": draw_openpose, "classic": draw_classic}[style]

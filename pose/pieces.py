@@ -46,6 +46,7 @@ class Piece(NamedTuple):
     inferred: list[Inferred]
     state: Any  # of the estimator at its end
     lost_at: float  # the time when somebody was last lost
+    size_wh: tuple[int, int] | None  # of its frames
 
 
 class ClipsOnCluster(OnCluster):
@@ -137,6 +138,8 @@ class Pieces:
             piece = self.result(self.ahead.popleft())
             if not piece.inferred:
                 return
+            if piece.size_wh != self.source.size_wh:
+                raise PoseError("Frames have other sizes than the first one", "pieces")
             if before and not joins(before.inferred[-1], before.lost_at, piece):
                 piece = self.result(self.submit(number, before.state, piece))
             for one in piece.inferred:
@@ -207,4 +210,4 @@ def infer(clips: Clips, name: str, first: int, last: int, warm_up: int, state: A
             inferred.append((t, people))
             if cold and joins(inferred[-1], crops.lost_at, cold):
                 return cold._replace(inferred=inferred + [one for one in cold.inferred if one[0] > t + SAME_TIME])
-    return Piece(inferred, clips.estimator.state, crops.lost_at if crops else -math.inf)
+    return Piece(inferred, clips.estimator.state, crops.lost_at if crops else -math.inf, clips.source.size_wh)

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import zlib
 
+import cv2
 import interrupt
 import pytest
 from conftest import restoring_signals
-from test_clips import make_clip, packets, read, sender, times_of
+from test_clips import grey, make_clip, packets, read, sender, times_of
 
 import get_hpe_video
 from pose import PoseError, cli
@@ -103,10 +104,21 @@ def test_a_resumed_clip_is_as_one_without_interruption(tmp_path, clip, run, code
     resumed = folder / left(tmp_path)[1]
     assert times_of(resumed) == times_of(whole)
     assert {path.name: path.read_text() for path in (folder / WHOLE[0]).iterdir()} == json
-    for (_, _, grey), (_, _, expected) in zip(read(resumed)[0], read(whole)[0], strict=True):
-        assert grey == expected
+    for (_, _, shade), (_, _, expected) in zip(read(resumed)[0], read(whole)[0], strict=True):
+        assert shade == expected
     if codec != "gif":
         assert packets(resumed, "audio") == packets(whole, "audio")
+
+
+def test_a_resumed_clip_keeps_its_size(tmp_path, run):
+    for number in range(20):
+        cv2.imwrite(str(tmp_path / f"{number:02}.png"), grey(5, (64, 48) if number < 5 else (32, 48)))
+    assert run(str(tmp_path / "%02d.png"), at=9, name=".png") == 130
+    assert run(str(tmp_path / "%02d.png"), "--resume") == 0
+    with ClipReader(str(tmp_path / "VideoCOCO" / left(tmp_path)[1])) as source:
+        pictures = [picture for _, _, picture in source]
+    assert [picture.shape for picture in pictures] == [(48, 64, 3)] * 20
+    assert [picture[:, 5].max() < 20 for picture in pictures] == [False] * 5 + [True] * 15
 
 
 def test_plots_are_of_the_whole_clip(tmp_path, clip, run):

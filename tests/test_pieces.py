@@ -13,7 +13,7 @@ import pytest
 from conftest import restoring_signals
 from scene import Scene, turned
 from synthetic_maps import pose_at
-from test_clips import make_clip, packets, times_of
+from test_clips import grey, make_clip, packets, times_of
 
 import get_hpe_video
 from pose import cli, estimate, pieces
@@ -208,6 +208,13 @@ def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody):
     assert len(whole[1]) == 99
     assert run(path, "--workers", 2) == whole
     assert client.tasks[-1][0] == "attempt_here"
+
+
+def test_frames_of_several_sizes_are_left_to_one_worker(tmp_path, client, run, nobody):
+    for number in range(100):
+        cv2.imwrite(str(tmp_path / f"{number:02}.png"), grey(5, (64, 48) if number < 50 else (32, 48)))
+    assert run(tmp_path / "%02d.png", "--workers", 2)[0] == 0
+    assert [do for do, _ in client.tasks].index("attempt_here") > 2
 
 
 def test_what_is_not_cut(tmp_path, client, run, monkeypatch, nobody):

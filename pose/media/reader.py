@@ -27,7 +27,7 @@ TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CO
 
 
 class ClipReader:
-    """A clip's frames: iterate for (frame number, seconds since its first, frame (H, W, 3)).
+    """A clip's frames: iterate for (frame number, seconds since its first, frame (H, W, 3)), all of one size.
 
     `name` is a path, a camera's number, an address or numbered pictures such as frame_%04d.png.
     when_lost: wait for a camera or address that stops sending, and report that in calls with a sentence.
@@ -52,6 +52,7 @@ class ClipReader:
         self.frames_read, self.ended = 0, False
         self.when_lost = when_lost if self.source.is_endless else None
         self.number, self.t = -1, 0.0  # of the frame read last
+        self.size_wh: tuple[int, int] | None = None  # of all frames: the first one's
         self.start = time.monotonic()  # when the first frame was sent, at the latest
         self.away = 0.0  # seconds
         self.error: Exception | None = None
@@ -118,8 +119,10 @@ class ClipReader:
                 self.number, self.t = number, t
                 self.start = min(self.start, time.monotonic() - t) if number else time.monotonic()
                 if number >= self.first and (number - self.first) % self.step == 0:
-                    frame = picture()
-                    self.put((number, t, cv2.rotate(frame, TURNS[self.rotate]) if self.rotate else frame))
+                    frame = cv2.rotate(picture(), TURNS[self.rotate]) if self.rotate else picture()
+                    h, w = frame.shape[:2]
+                    self.size_wh = self.size_wh or (w, h)
+                    self.put((number, t, frame if (w, h) == self.size_wh else letterbox(frame, self.size_wh)))
                 if number == self.last:  # no need to wait for the next one
                     break
         except av.FFmpegError as error:
@@ -185,3 +188,13 @@ class ClipReader:
                 self.ended = True
                 return
         raise KeyboardInterrupt
+
+
+def letterbox(picture: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """The picture (H, W, 3) as large as fits into size_wh at its own aspect ratio, in the middle of a black one."""
+    h, w = picture.shape[:2]
+    scale = min(size_wh[0] / w, size_wh[1] / h)
+    w, h = max(1, round(scale * w)), max(1, round(scale * h))
+    picture = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    x, y = size_wh[0] - w, size_wh[1] - h
+    return cv2.copyMakeBorder(picture, y // 2, y - y // 2, x // 2, x - x // 2, cv2.BORDER_CONSTANT)
