@@ -18,7 +18,6 @@ import numpy as np
 from .crop import CROP_MARGIN, SIDE, Crop, make_crop
 from .maps import brighten
 from .networks.engines import Engine
-from .networks.registry import BLAZEPOSE, PACKAGE
 from .poses import size
 from .skeletons import COCO, HEAD, HIPS, NECK, SHOULDERS
 
@@ -64,8 +63,9 @@ Inference = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]
 class LandmarkNetwork:
     """Call it with a picture and a crop of it for a PersonEstimate."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.forward = BLAZEPOSE.load(engine, PACKAGE)
+    def __init__(self, engine: Engine, model: bytes) -> None:
+        """model: the file BLAZEPOSE."""
+        self.forward = engine.load(model)
 
     def __call__(
         self,

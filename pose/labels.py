@@ -65,6 +65,11 @@ def stroke_of(height: float) -> int:
     return max(1, round(height / 9))
 
 
+def load_font() -> None:
+    """OpenCV 5 takes 30 ms for its fonts, in each thread that writes for the first time."""
+    text_size("0", MIN_TEXT)
+
+
 def text_size(text: str, height: float) -> np.ndarray:
     """Width and height in pixels, outline included."""
     size_wh, _ = cv2.getTextSize(text, FONT, height / FONT_HEIGHT, stroke_of(height))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from . import PoseError, PoseEstimator, draw_heatmaps, draw_keypoints, draw_skeleton
 from .draw import on_background
 from .jobs import Outcome
+from .labels import load_font
 from .media import storage
 from .media.photos import read_picture
 from .media.report import Stopwatch, file_report
@@ -25,6 +27,8 @@ class Photos:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
+        self.drawing = ThreadPoolExecutor(1)
+        self.drawing.submit(load_font)  # while the networks are loaded
         self.estimator = PoseEstimator(**estimator_options(args))
         maps_of = ["all", "fields", *self.estimator.heatmap_network.skeleton.keypoints]
         if args.heatmaps not in (None, *maps_of):
@@ -48,7 +52,7 @@ class Photos:
             picture = read_picture(Path(source))
             with clock("inference"):
                 people = self.estimator.estimate_3d(picture)
-            pictures = self.draw(picture, people)
+            pictures = self.drawing.submit(self.draw, picture, people).result()
             json = people_to_json(people) if args.write_json or args.write_table or args.write_coco_json else ""
             for kind, result in names.items():
                 if kind == "JSON":

@@ -20,7 +20,7 @@ from .decode import find_candidates, find_peaks
 from .maps import Maps
 from .networks.engines import Engine
 from .networks.heatmap_network import HeatmapNetwork
-from .networks.registry import MOBILENET, PACKAGE
+from .networks.registry import BLAZEPOSE, MOBILENET, PACKAGE
 from .poses import pose_distance, similarity
 from .skeletons import COCO
 
@@ -62,16 +62,20 @@ class TopDown:
     def __init__(self, engine: Engine, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
         self.preset, self.engine = preset, engine
         self.pool = ThreadPoolExecutor(1)
-        landmarks = self.pool.submit(LandmarkNetwork, engine)
+        self.loading = self.pool.submit(LandmarkNetwork, engine, BLAZEPOSE.read(PACKAGE))
         self.detector = HeatmapNetwork(MOBILENET, PACKAGE, engine, net_wh, mirrored=preset.mirrored)
-        self.landmarks = landmarks.result()
+
+    @cached_property
+    def landmarks(self) -> LandmarkNetwork:
+        """Not waited for before it is needed, as it loads longer than the detector computes the first picture."""
+        return self.loading.result()
 
     @cached_property
     def second_landmarks(self) -> Future[LandmarkNetwork]:
         """For the pool's thread: two inferences in parallel use two cores better than one does."""
         if self.engine.is_thread_safe:
             return self.pool.submit(lambda: self.landmarks)
-        return self.pool.submit(LandmarkNetwork, self.engine)
+        return self.pool.submit(LandmarkNetwork, self.engine, BLAZEPOSE.read(PACKAGE))
 
     def track(self, picture: np.ndarray, crop: Crop, masked: Sequence[np.ndarray]) -> PersonEstimate:
         """The person in a crop of a clip's frame, other people's poses masked."""

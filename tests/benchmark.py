@@ -37,7 +37,7 @@ from pose.networks import registry  # noqa: E402
 from pose.networks.engine_choice import choose_engine  # noqa: E402
 from pose.networks.engines import Engine  # noqa: E402
 from pose.networks.heatmap_network import HeatmapNetwork  # noqa: E402
-from pose.networks.registry import MOBILENET, PACKAGE  # noqa: E402
+from pose.networks.registry import BLAZEPOSE, MOBILENET, PACKAGE  # noqa: E402
 
 OPENPOSE = registry.OPENPOSE["COCO"]
 ENGINES = (
@@ -294,7 +294,7 @@ def report_networks(args: argparse.Namespace, work: Path) -> None:
             networks |= {f"{OPENPOSE.name}, --stages {stages}": load(stages) for stages in range(STAGES - 1, 0, -1)}
         for row, network in networks.items():
             functions[row, column] = lambda network=network: network(picture)
-        landmarks = LandmarkNetwork(engine)
+        landmarks = LandmarkNetwork(engine, BLAZEPOSE.read(PACKAGE))
         functions["BlazePose's landmarks", column] = lambda landmarks=landmarks: landmarks.forward(blob)
         functions[f"loading {OPENPOSE.name}", column] = load
     for function in functions.values():

@@ -51,7 +51,7 @@ class Scene:
 
         with (
             mock.patch.object(topdown, "HeatmapNetwork", network),
-            mock.patch.object(topdown, "LandmarkNetwork", lambda engine: self.estimate),
+            mock.patch.object(topdown, "LandmarkNetwork", lambda *_: self.estimate),
         ):
             made = TopDown(OpenCV("cpu", "fp32"), PRESETS[accuracy])
             made.second_landmarks.result()

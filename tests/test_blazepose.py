@@ -44,7 +44,7 @@ def moved(label, matrix):
 
 @pytest.fixture(scope="module")
 def landmarks():
-    return LandmarkNetwork(OpenCV("cpu", "fp32"))
+    return LandmarkNetwork(OpenCV("cpu", "fp32"), BLAZEPOSE.read(PACKAGE))
 
 
 @pytest.fixture

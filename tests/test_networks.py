@@ -105,7 +105,8 @@ def test_opencl_gives_equal_results_where_a_device_is_allowed():
     )
     assert np.abs(on_gpu.values - on_cpu.values).max() < 1e-3
     crop = make_crop(np.array([280.0, 280]), 260, np.array([0, -1.0]))
-    on_gpu, on_cpu = (LandmarkNetwork(where)(picture, crop) for where in (gpu, OpenCV("cpu", "fp32")))
+    networks = [LandmarkNetwork(engine, BLAZEPOSE.read(PACKAGE)) for engine in (gpu, OpenCV("cpu", "fp32"))]
+    on_gpu, on_cpu = (network(picture, crop) for network in networks)
     assert on_cpu.presence > 0.9
     assert np.abs(on_gpu.pose[:, :2] - on_cpu.pose[:, :2]).max() < 1
 

@@ -63,21 +63,27 @@ class WeightsFile:
         what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
         raise PoseError(f"{path} is {what}; {remedy}")
 
+    def read(self, folder: Path) -> bytes:
+        """A file in the box; PoseError where it is not the genuine one."""
+        path, data = folder / self.name, b""
+        with contextlib.suppress(OSError):  # check_genuine reports it
+            data = path.read_bytes() if path.is_file() else data  # a pipe has no end
+        if not self.is_hash_of([data]):  # what is hashed is what is loaded
+            self.check_genuine(folder)
+        return data
+
     def load(self, engine: Engine, folder: Path, stages: int = STAGES) -> Forward:
         """The network, computed by this engine.
 
         PoseError where the file below the folder cannot be loaded and is not the genuine one; those in the box have to
         be genuine.
         """
+        if self.prototxt is None:
+            return engine.load(self.read(folder))
         path = folder / self.name
         if not path.is_file():  # a pipe has no end
             self.check_genuine(folder)
         try:
-            if self.prototxt is None:
-                model = path.read_bytes()  # what is hashed is what is loaded
-                if not self.is_hash_of([model]):
-                    raise ValueError
-                return engine.load(model)
             files = PACKAGE / self.prototxt, path, stages
             if engine.locate_weights:
                 with contextlib.suppress(Exception):  # weights that the engine cannot or will not open there
