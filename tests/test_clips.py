@@ -22,7 +22,7 @@ from pose import PoseError
 from pose.media import reader
 from pose.media.codecs import CODECS
 from pose.media.reader import ClipReader
-from pose.media.sources import Video
+from pose.media.sources import Video, stem_of
 from pose.media.writer import clip_writer
 
 
@@ -137,6 +137,8 @@ def test_a_file_without_times_goes_by_its_rate(tmp_path):
     assert [number for number, _, _ in frames] == list(range(10))
     assert [t for _, t, _ in frames] == pytest.approx([n / source.source_fps for n in range(10)], abs=0.001)
     assert read(path, first=4)[0] == frames[4:]
+    assert source.frames_expected == 0  # not known
+    assert read(make_clip(tmp_path / "b.mkv", codec="mjpeg", fps=10_000))[1].fps == 30  # nor is such a rate
 
 
 def turn_metadata(path, matrix):
@@ -251,10 +253,20 @@ def copy(name, out, codec="h264", **options):
 
 def test_a_pixel_keeps_its_form(tmp_path):
     path = make_clip(tmp_path / "a.mp4", codec="libx264", sample_aspect_ratio=Fraction(2))
-    for rotate, aspect in ((0, 2), (90, Fraction(1, 2))):
+    for rotate, aspect in ((0, 2), (90, Fraction(1, 2)), (0, Fraction(1, 2))):
         copy(path, tmp_path / "b.mp4", rotate=rotate)
         with av.open(str(tmp_path / "b.mp4")) as clip:
             assert clip.streams.video[0].sample_aspect_ratio == aspect
+        if rotate:
+            turn_metadata(Path(path), ((0, 1), (-1, 0)))
+
+
+@pytest.mark.parametrize(
+    ("source", "stem"),
+    [("rtsp://a/b/live.ts?k=c/d.e", "live"), ("97", "camera97"), ("in/f-%04d.png", "f"), ("%d.png", "frames")],
+)
+def test_what_results_are_called_after(source, stem):
+    assert stem_of(source) == stem
 
 
 def test_damage_is_reported(tmp_path):
@@ -268,6 +280,8 @@ def test_damage_is_reported(tmp_path):
     (note,) = source.notes
     assert "of the 100 that its container reports: it may be cut off" in note
     assert read(path, last=9)[1].notes == []
+    path.write_bytes(whole[: len(whole) * 95 // 100])  # an estimate may be a little off
+    assert read(path)[1].notes == []
     damaged, at = bytearray(whole), whole.index(packet)
     damaged[at : at + len(packet)] = bytes(len(packet))
     path.write_bytes(damaged)
@@ -474,8 +488,9 @@ def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
 
 
 def test_a_file_that_a_server_sends_has_an_end(tmp_path, web):
-    make_clip(tmp_path / "a.ts", codec="libx264")
+    make_clip(tmp_path / "a.ts", codec="libx264", sound="aac")
     assert len(read(f"{web[0]}/a.ts", when_lost=lambda _: 1 / 0)[0]) == 10
+    assert copy(f"{web[0]}/a.ts", tmp_path / "b.mp4").notes == []  # sound is of files only
 
 
 def test_numbered_pictures_with_a_gap(tmp_path):

@@ -72,6 +72,7 @@ def test_lists(find, monkeypatch):
     assert find("list.txt", recursive=True)[0] == ("x/y/a.png", "x/y/a")
     with open("list.txt") as stream:
         monkeypatch.setattr("sys.stdin", stream)
+        assert inputs.count_files(["-"], (".png",), False, "out") is None  # which would read them
         assert find("-") == expected + missing
 
 

@@ -36,14 +36,23 @@ def test_signals_at_random_moments(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-@pytest.mark.parametrize("name", ["get_hpe_image", "get_hpe_video"])
-def test_ctrl_c_while_python_imports(tmp_path, name):
-    (tmp_path / "argparse.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
-    program = f"import signal, sys; sys.argv = ['bin/{name}']; \
-signal.signal(signal.SIGINT, signal.default_int_handler); import {name}"
-    path = f"{tmp_path}{os.pathsep}{PROJECT}"
-    done = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, capture_output=True)
-    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+@pytest.mark.parametrize(
+    ("name", "program", "handler", "code", "says"),
+    [
+        ("get_hpe_image", "bin/get_hpe_image", "default_int_handler", -signal.SIGINT, ""),
+        ("get_hpe_video", "bin/get_hpe_video", "default_int_handler", -signal.SIGINT, ""),
+        ("get_hpe_video", "bin/get_hpe_video", "SIG_IGN", 7, ""),  # as with nohup
+        ("get_hpe_video", "mine.py", "default_int_handler", -signal.SIGINT, "KeyboardInterrupt\n"),
+    ],
+)
+def test_ctrl_c_while_python_imports(tmp_path, name, program, handler, code, says):
+    (tmp_path / "argparse.py").write_text("import signal, sys; signal.raise_signal(signal.SIGINT); sys.exit(7)")
+    lines = (
+        f"import signal, sys; sys.argv = [{program!r}]; signal.signal(signal.SIGINT, signal.{handler}); import {name}"
+    )
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"}
+    done = subprocess.run([sys.executable, "-c", lines], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr[-len("KeyboardInterrupt\n") :]) == (code, says)
 
 
 @pytest.fixture
@@ -189,6 +198,7 @@ def flip_a_bit(folder):
     [
         (lambda _: None, ["--background", "black", "--frame_info"], "is of another background and another frame_info"),
         (change_clip, [], "is of another source"),
+        (lambda _: None, ["--write_table", "t.csv"], "is of another table"),
         (lambda folder: (folder / "VideoCOCO" / LEFT[1]).write_bytes(b"\x80\x04half"), [], "cannot be read"),
         (evil_checkpoint, [], "cannot be read"),
         (flip_a_bit, [], "cannot be read"),
@@ -230,23 +240,33 @@ def test_nothing_to_resume_starts_at_the_first_frame(tmp_path, clip, run, monkey
     assert len(read(tmp_path / "VideoCOCO" / WHOLE[1])[0]) == FRAMES
 
 
-def test_q_in_the_window_is_a_ctrl_c(tmp_path, clip, run, monkeypatch, capsys):
+def press(key, monkeypatch):
+    """A key, as the fifth frame of a clip is shown."""
     shown = []
-    monkeypatch.setattr(
-        Windows, "show", lambda _, pictures: shown.append(pictures) or (ord("q") if len(shown) == 5 else -1)
-    )
+    monkeypatch.setattr(Windows, "show", lambda _, pictures: shown.append(pictures) or (key if len(shown) == 5 else -1))
+
+
+@pytest.mark.parametrize("key", [ord("q"), 27])
+def test_q_and_escape_in_the_window_are_a_ctrl_c(tmp_path, clip, run, monkeypatch, capsys, key):
+    press(key, monkeypatch)
     assert run(clip) == 130
     assert left(tmp_path) == LEFT
     assert len(read(tmp_path / "VideoCOCO" / LEFT[2])[0]) == 5
     assert capsys.readouterr().err == HINT + "Stopped.\n"
 
 
-def test_a_live_source_ends_as_a_partial_clip_without_a_hint(tmp_path, clip, run, monkeypatch, capsys):
+def test_a_live_source_ends_as_a_partial_clip_without_a_hint_and_by_q_as_a_whole_one(
+    tmp_path, clip, run, monkeypatch, capsys
+):
     for module in ("clip", "media.reader", "media.sources"):
         monkeypatch.setattr(f"pose.{module}.is_live", lambda _: True)
     assert run(clip, "--network_step", "1", at=3) == 130
     assert left(tmp_path) == [LEFT[0], LEFT[2]]
+    assert len(read(tmp_path / "VideoCOCO" / LEFT[2])[0]) == 4  # none waits for the next one to be read
     assert capsys.readouterr().err == "Stopped.\n"
+    press(ord("q"), monkeypatch)
+    assert run(clip) == 0
+    assert len(read(tmp_path / "VideoCOCO" / WHOLE[1])[0]) == 5
 
 
 def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsys):
@@ -267,22 +287,23 @@ def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsy
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-@pytest.mark.parametrize("replaced", ["clip", "JSON"])
+@pytest.mark.parametrize("replaced", ["clip", "JSON", "older JSON"])
 def test_killed_between_two_results_leaves_no_older_json_beside_the_new_clip(tmp_path, clip, run, replaced):
-    """Killed just before a result takes its name: the older ones are whole or gone, and the next run makes all."""
+    """Killed just before a result takes its name or the older JSON goes: results are whole or gone, and made again."""
     folder = tmp_path / "VideoCOCO"
     assert run(clip) == 0
     old = {path.name: path.read_bytes() for path in folder.rglob("*.*")}
-    moment = {"clip": "skeleton_COCO.mp4", "JSON": "_json"}[replaced]
-    killed = f"import os, runpy, signal, sys; replace = os.replace; os.replace = lambda part, path: \
-str(path).endswith({moment!r}) and os.kill(os.getpid(), signal.SIGKILL) or replace(part, path); \
+    moment = {"clip": "skeleton_COCO.mp4", "JSON": "_json", "older JSON": "_keypoints.json"}[replaced]
+    killed = f"import os, runpy, signal, sys; until = lambda do: lambda *paths, **how: \
+str(paths[-1]).endswith({moment!r}) and os.kill(os.getpid(), signal.SIGKILL) or do(*paths, **how); \
+os.replace, os.unlink = until(os.replace), until(os.unlink); \
 sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-c", killed, PROJECT / "get_hpe_video.py", *OPTIONS, tmp_path, "--no_smooth", clip]
     done = subprocess.run(command)
     assert done.returncode == -signal.SIGKILL
-    assert not (folder / WHOLE[0]).exists()
+    assert len(list(folder.glob("*_json/*"))) == (FRAMES if replaced == "older JSON" else 0)
     assert ((folder / WHOLE[1]).read_bytes() == old[WHOLE[1]]) == (replaced == "clip")
-    assert run("--no_smooth", "--skip_existing", clip) == 0
+    assert run("--no_smooth", *["--skip_existing"] * (replaced != "older JSON"), clip) == 0
     assert left(tmp_path) == WHOLE
     assert len(list((folder / WHOLE[0]).iterdir())) == FRAMES
 

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -82,8 +83,6 @@ def test_what_is_not_complete_is_made_again(run, photos, change):
         options += ["--threshold", "0.2"]
     elif change == "source":
         shutil.copy(ground_truth.DATA / "pair_198.jpg", photos / "grace_hopper.jpg")
-    elif change == "time":
-        os.utime(photos / "grace_hopper.jpg", (1, 1))
     elif change == "JSON gone":
         (results / "grace_hopper_keypoints.json").unlink()
     elif change == "half":
@@ -160,34 +159,45 @@ def test_clips_of_a_list_and_of_a_tree(run, tmp_path):
     ]
 
 
-def test_tables_with_skipping_take_the_json():
-    with pytest.raises(SystemExit):
-        get_hpe_image.parse(["--skip_existing", "--write_table", "t.csv"])
-    assert get_hpe_image.parse(["--skip_existing", "--write_table", "t.csv", "--write_json"]).skip_existing
-
-
 def test_in_order():
     assert list(in_order([(1, "b"), (0, "a"), (3, "d"), (2, "c")])) == list("abcd")
 
 
 def outcomes(count, failed=()):
     errors = {number: PoseError(f"{number} is bad") for number in failed}
-    return [(number, Outcome(str(number), error=errors.get(number))) for number in range(count)]
+    return [(number, Outcome(f"{number}\x9b", error=errors.get(number))) for number in range(count)]
 
 
-@pytest.mark.parametrize(("count", "total"), [(jobs.MANY, None), (jobs.MANY + 1, 30)])
+@pytest.mark.parametrize(("count", "total"), [(jobs.MANY, None), (jobs.MANY + 1, jobs.MANY)])
 def test_progress_of_many(capsys, monkeypatch, count, total):
+    """Of files that cannot be counted, and of one that has come since."""
+
+    def count_files():
+        if total is None:
+            raise PoseError("none.txt is not there")
+        return total
+
     monkeypatch.setattr(jobs, "LOG_EVERY", 0)
-    progress = Progress("photos", False, lambda: total)
+    progress = Progress("photos", False, count_files)
     time.sleep(0.1)
     assert len(list(progress.watch(outcomes(count, [1, 3])))) == count
     assert progress.finish() == 1
     out, err = capsys.readouterr()
-    assert out.splitlines()[0].startswith(f"1{' of 30' if total else ''} photos done, ")
+    assert out.splitlines()[0].startswith(f"1{f' of {total}' if total else ''} photos done, ")
     assert (" left, 0 failed" in out.splitlines()[0]) == bool(total)
+    assert out.splitlines()[-1].startswith(f"{count}{f' of {count}' if total else ''} photos done, ")
     assert out.splitlines()[-1].endswith(", 2 failed")
-    listed = f"2 of {count} photos failed:\n1\n3\n"
+    listed = f"2 of {count} photos failed:\n1\\x9b\n3\\x9b\n"
     assert err == "Error: 1 is bad.\nError: 3 is bad.\n" + (listed if count > jobs.MANY else "")
+
+
+def test_in_a_terminal_progress_is_a_bar(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress = Progress("photos", False, lambda: 30)
+    time.sleep(0.1)
+    list(progress.watch(outcomes(3, [1])))
+    assert progress.finish() == 1
+    assert re.search(r" 3/30 .*, 1 failed", capsys.readouterr().err)
 
 
 def test_progress_is_quiet(capsys, monkeypatch):
@@ -235,12 +245,6 @@ def test_workers_and_cluster_exclude_each_other(capsys):
 def test_auto_is_a_worker_for_every_two_cores(monkeypatch, cores, count):
     monkeypatch.setattr("pose.options.core_count", lambda: cores)
     assert get_hpe_image.parse(["--workers", "auto"]).workers == count
-
-
-def test_one_worker_imports_no_dask(tmp_path):
-    code = "import sys, get_hpe_image; get_hpe_image.main(sys.argv[1:]); sys.exit('distributed' in sys.modules)"
-    line = [sys.executable, "-c", code, *BOX, "--output_dir", tmp_path]
-    assert subprocess.run(line, cwd=PROJECT, timeout=120).returncode == 0
 
 
 def test_workers_write_the_same(tmp_path, command, photos):
@@ -408,6 +412,8 @@ def test_photos_elsewhere(memory, photos, run, tmp_path):
     assert said.err.startswith("Error: memory://photos/bad.jpg is not a picture")
     stored = {path.removeprefix("/results/"): memory.cat(path) for path in memory.find("/results")}
     assert sorted(stored) == sorted(expected)
+    in_turn = [path for path in memory.store if path.startswith("/results/ImageCOCO/pair_198")]
+    assert in_turn[-1].endswith("-Skeleton-COCO.jpg")  # the last one, by which --skip_existing knows
     assert [stored[name] for name in stored if name.endswith("json")] == [
         expected[name] for name in stored if name.endswith("json")
     ]

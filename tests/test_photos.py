@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose import PoseError
+from pose import PoseError, cli
 from pose.media.photos import SUFFIXES, read_picture
 
 
@@ -121,4 +121,4 @@ def test_what_may_not_be_read_has_its_own_remedy(tmp_path, monkeypatch):
     (tmp_path / "a.png").touch()
     with pytest.raises(PoseError, match=r"a\.png: Permission denied") as caught:
         read_picture(tmp_path / "a.png")
-    assert caught.value.argument == "permissions"
+    assert cli.REMEDIES[caught.value.argument].startswith("check its permissions")

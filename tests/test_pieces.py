@@ -196,9 +196,9 @@ def test_one_process_goes_on_from_what_was_done_in_pieces(tmp_path, client, run,
     assert (code, len(frames)) == (0, 100)
 
 
-def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody):
+def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody, capsys):
     """Its frames are counted otherwise after a seek."""
-    path = tmp_path / "a.mkv"
+    path = tmp_path / "a\x9b.mkv"
     make_clip(path, frames=100, codec="mjpeg")
     data, (_, packet) = bytearray(path.read_bytes()), packets(path, "video")[30]
     at = data.index(packet)
@@ -206,6 +206,7 @@ def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody):
     path.write_bytes(data)
     whole = run(path, out="whole")
     assert len(whole[1]) == 99
+    assert capsys.readouterr().err == f"Note: {tmp_path / 'a'}\\x9b.mkv has 1 damaged frame or packet.\n"
     assert run(path, "--workers", 2) == whole
     assert client.tasks[-1][0] == "attempt_here"
 
