@@ -1,4 +1,3 @@
-import ast
 import contextlib
 import os
 import signal
@@ -160,14 +159,3 @@ def test_what_cannot_be_printed_is_one_sentence():
         done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, stdout=full, stderr=subprocess.PIPE)
     message = b"Error: The output: No space left on device; check the path and its permissions.\n"
     assert (done.returncode, done.stderr) == (1, message)
-
-
-def test_every_argument_at_fault_has_a_remedy():
-    trees = (ast.parse(path.read_text("utf-8")) for path in (PROJECT / "pose").rglob("*.py"))
-    calls = (
-        node for tree in trees for node in ast.walk(tree) if getattr(getattr(node, "func", 0), "id", "") == "PoseError"
-    )
-    arguments = (word for call in calls for argument in call.args[1:] for word in ast.walk(argument))
-    named = {word.value for word in arguments if isinstance(word, ast.Constant)}
-    assert named >= {"image", "codec", "full"}
-    assert named - {"pieces"} <= cli.REMEDIES.keys()  # of pieces only ClipsOnCluster hears

@@ -57,7 +57,7 @@ def test_ctrl_c_while_python_imports(tmp_path, name, program, handler, code, say
 
 @pytest.fixture
 def clip(tmp_path):
-    return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
+    return make_clip(tmp_path / "ü [1].mp4", frames=FRAMES, codec="libx264", sound="aac")
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def left(tmp_path):
 
 
 HINT = "The rest: the same command with --resume.\n"
-LEFT = ["ü clip_json-partial", "ü clip_skeleton_COCO-partial.checkpoint", "ü clip_skeleton_COCO-partial.mp4"]
-WHOLE = ["ü clip_json", "ü clip_skeleton_COCO.mp4"]
+LEFT = ["ü [1]_json-partial", "ü [1]_skeleton_COCO-partial.checkpoint", "ü [1]_skeleton_COCO-partial.mp4"]
+WHOLE = ["ü [1]_json", "ü [1]_skeleton_COCO.mp4"]
 
 
 @pytest.mark.parametrize(("at", "frames"), [(0, 1), (7, 9), (8, 9), (19, 20)])
@@ -131,7 +131,7 @@ def test_a_resumed_clip_keeps_its_size(tmp_path, run):
 
 
 def test_plots_are_of_the_whole_clip(tmp_path, clip, run):
-    options, sheet = ["--write_plot", clip], tmp_path / "VideoCOCO" / "ü clip_poses_COCO.jpg"
+    options, sheet = ["--write_plot", "--frame_step", "2", clip], tmp_path / "VideoCOCO" / "ü [1]_poses_COCO.jpg"
     assert run(*options) == 0
     whole = sheet.read_bytes()
     sheet.unlink()
@@ -177,7 +177,7 @@ def test_the_tag_of_a_clip_is_that_of_the_options_in_use():
 
 
 def change_clip(tmp_path):
-    make_clip(tmp_path / "ü clip.mp4", frames=FRAMES + 1, codec="libx264", sound="aac")
+    make_clip(tmp_path / "ü [1].mp4", frames=FRAMES + 1, codec="libx264", sound="aac")
 
 
 def evil_checkpoint(folder):
@@ -225,7 +225,7 @@ def test_the_farthest_of_several_is_resumed(tmp_path, clip, run):
         assert run(clip, at=at) == 130
     assert len(left(tmp_path)) == 9
     assert run(clip, "--resume", at=15) == 130
-    partials = [tmp_path / "VideoCOCO" / f"ü clip_skeleton_COCO-partial{number}.mp4" for number in ("", 2, 3)]
+    partials = [tmp_path / "VideoCOCO" / f"ü [1]_skeleton_COCO-partial{number}.mp4" for number in ("", 2, 3)]
     assert [len(read(path)[0]) for path in partials] == [5, 17, 7]
 
 
@@ -264,12 +264,16 @@ def test_a_live_source_ends_as_a_partial_clip_without_a_hint_and_by_q_as_a_whole
     assert left(tmp_path) == [LEFT[0], LEFT[2]]
     assert len(read(tmp_path / "VideoCOCO" / LEFT[2])[0]) == 4  # none waits for the next one to be read
     assert capsys.readouterr().err == "Stopped.\n"
+    assert run(clip, at=3) == 130
+    assert len(left(tmp_path)) == 4  # the second one's have names of their own
     press(ord("q"), monkeypatch)
     assert run(clip) == 0
     assert len(read(tmp_path / "VideoCOCO" / WHOLE[1])[0]) == 5
 
 
-def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsys):
+def test_ctrl_c_while_an_address_is_waited_for(tmp_path, clip, run, monkeypatch, capsys):
+    """After a clip that is complete, so that nothing is left to resume."""
+
     def reopen(_):
         os.kill(os.getpid(), signal.SIGINT)
         raise PoseError("It is not there")
@@ -277,9 +281,8 @@ def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsy
     monkeypatch.setattr("pose.media.sources.Video.reopen", reopen)
     make_clip(tmp_path / "a.ts", codec="libx264")
     with sender(tmp_path / "a.ts", 1) as address:
-        assert run(address, "--reconnect") == 130
-    (partial,) = (tmp_path / "VideoCOCO").glob("*.mp4")
-    assert partial.stem.endswith("-partial")
+        assert run(clip, address, "--reconnect") == 130
+    (partial,) = (tmp_path / "VideoCOCO").glob("*-partial.mp4")
     assert len(read(partial)[0]) == 9
     output = capsys.readouterr()
     assert output.out.endswith(f"{address} stopped sending; waiting for it to come back.\n")
@@ -306,6 +309,16 @@ sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     assert run("--no_smooth", *["--skip_existing"] * (replaced != "older JSON"), clip) == 0
     assert left(tmp_path) == WHOLE
     assert len(list((folder / WHOLE[0]).iterdir())) == FRAMES
+
+
+def test_where_a_clip_cannot_be_finished_the_older_results_stay(tmp_path, clip, run, monkeypatch):
+    assert run(clip) == 0
+    assert run(clip, "--no_smooth", at=7) == 130
+    assert left(tmp_path) == sorted(LEFT + WHOLE)
+    monkeypatch.setattr("pose.media.writer.ClipWriter.finish", lambda _: 1 / 0)
+    for option in "--no_track", "--resume":
+        assert run(clip, "--no_smooth", option) == 1
+        assert left(tmp_path) == sorted(LEFT + WHOLE)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")

@@ -41,6 +41,8 @@ def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsy
         ("--device CPU", "device", "cpu"),
         ("--network BlazePose", "network", "blazepose"),
         ("--number_people_max 1", "number_people_max", 1),
+        ("--threshold 0", "threshold", 0),
+        ("--threshold 1", "threshold", 1),
         ("--net_resolution 368x368", "net_resolution", (368, 368)),
         ("--net_resolution 16x4096", "net_resolution", (16, 4096)),
         ("--write_table T.CSV", "write_table", Path("T.CSV")),
@@ -57,7 +59,7 @@ def test_how_options_may_be_written(parser, words, name, value):
     ("words", "changes"),
     [
         *((words, False) for words in ("--quiet", "--no_display", "--recursive", "--workers 2", "--write_table a.csv")),
-        *((words, True) for words in ("--mode MPI", "--threshold 0.2", "--no_face", "--write_json")),
+        *((words, True) for words in ("--mode MPI", "--threshold 0.2", "--style classic", "--write_json")),
     ],
 )
 def test_which_options_change_results(parser, words, changes):

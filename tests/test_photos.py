@@ -27,11 +27,19 @@ def write(path, picture):
     return path
 
 
+def next_descriptor():
+    descriptor = os.dup(2)
+    os.close(descriptor)
+    return descriptor
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_formats(tmp_path, scene, suffix):
+def test_formats_and_no_file_stays_open(tmp_path, scene, suffix):
+    before = next_descriptor()
     read = read_picture(write(tmp_path / f"my photo ü.v2{suffix}", scene))
     assert (read.dtype, read.shape) == (np.uint8, scene.shape)
     assert np.abs(read.astype(int) - scene).mean() < 12
+    assert next_descriptor() == before
 
 
 def test_grey_and_16_bit(tmp_path, scene):

@@ -151,9 +151,15 @@ def test_two_who_cross_keep_their_identities(run, tmp_path):
     done = run(get_hpe_video, "--network", "blazepose", "--write_json", PROJECT / "Input" / "example_video2.mp4")
     assert "77 frames at 30 fps (2.6 s): 2 people" in done.out
     neck_x = {0: [], 1: []}  # by identity
-    for path in sorted((tmp_path / "Output" / "VideoCOCO" / "example_video2_json").iterdir()):
-        for person in json.loads(path.read_text())["people"]:
-            neck_x[person["person_id"][0]].append(person["pose_keypoints_2d"][3])
+    folder = tmp_path / "Output" / "VideoCOCO"
+    drawn, _ = frames_of(folder / "example_video2_skeleton_COCO.mp4")
+    for path, picture in zip(sorted((folder / "example_video2_json").iterdir()), drawn, strict=True):
+        people = json.loads(path.read_text())["people"]
+        for person in people:
+            (who,), (x, y) = person["person_id"], person["pose_keypoints_2d"][3:5]
+            neck_x[who].append(x)
+            if len(people) == 1:  # the colour of the trunk is that of the identity: light grey or yellow
+                assert (picture[round(y), round(x), 0] > 150) == (who == 0)
     to_the_right, to_the_left = sorted(neck_x.values(), key=lambda xs: xs[0])
     assert max(to_the_right[0], to_the_left[-1]) < 200
     assert min(to_the_right[-1], to_the_left[0]) > 600
@@ -212,7 +218,6 @@ def test_mpi_on_a_fresh_clone(run, tmp_path, command, options, label, made):
     limbs = slice(2, 14)  # the same numbers in COCO
     assert ground_truth.errors(person[None, limbs], label[limbs]).max() < 0.06
     head, neck, chest = person[[0, 1, 14], :2]
-    assert np.abs(head - {"walker": (251, 89), "walk": head}[name]).max() < 6  # by hand, the top of her head
     assert head[1] < label[0, 1] < neck[1] < label[[2, 5], 1].max() < chest[1] < label[[8, 11], 1].min()
 
 
@@ -375,16 +380,16 @@ def test_several_clips_and_one_bad_one(run, tmp_path, monkeypatch):
     """And one whose sound cannot be kept."""
     monkeypatch.setitem(CODECS, "h264", CODECS["h264"]._replace(sounds=("opus",), sound_encoder="no_such_codec"))
     folder = tmp_path / "clips"
-    folder.mkdir()
+    (folder / "more").mkdir(parents=True)
     make_clip(folder / "one.mp4", sound="aac")
-    make_clip(folder / "two.avi", codec="mjpeg")
+    make_clip(folder / "more" / "two.avi", codec="mjpeg")
     (folder / "bad.mov").write_text("no clip")
     (folder / "notes.txt").write_text("none either")
-    done = run(get_hpe_video, *QUICK, "--video_file", folder)
+    done = run(get_hpe_video, *QUICK, "--recursive", "--video_file", folder)
     error, note = done.err.splitlines()
     assert done.code == 1 and error.startswith(f"Error: {folder / 'bad.mov'} cannot be opened")
     assert note.startswith(f"Note: The sound of {folder / 'one.mp4'} could not be kept (")
-    assert results(tmp_path) == [f"Output/VideoCOCO/{name}_skeleton_COCO.mp4" for name in ("one", "two")]
+    assert results(tmp_path) == [f"Output/VideoCOCO/{name}_skeleton_COCO.mp4" for name in ("more/two", "one")]
 
 
 @pytest.mark.parametrize(("command", "options"), [(get_hpe_image, []), (get_hpe_video, ["--frame_last", "1"])])
@@ -442,7 +447,7 @@ def test_sound(run, tmp_path, monkeypatch, option, expected):
     done = run(get_hpe_video, *QUICK, option, "--frame_first", "10", "--write_plot", "--verbose", "--video_file", clip)
     assert (done.code, done.err) == (0, "")
     assert "No picture of the joints' angles: " in done.out and "_angles_COCO.png" not in done.out  # of nobody
-    assert "Time: waiting for frames and the codec " in done.out or "Time: inference " in done.out
+    assert sum(map(int, re.findall(r" (\d+) %", done.out.split("Time: ")[1]))) == pytest.approx(100, abs=5)
     path = tmp_path / "Output" / "VideoCOCO" / "a_skeleton_COCO.mp4"
     assert len(frames_of(path)[0]) == 30
     with av.open(str(path)) as made:
