@@ -22,6 +22,7 @@ PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
 # Without a clone around it, where pip installed the package, results go into the current folder.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
+MAX_NUMBER = 2**31 - 1  # larger ones end in overflows in the libraries
 MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 WITHOUT_EFFECT = [  # on the results
@@ -52,13 +53,13 @@ def net_resolution(text: str) -> tuple[int, int]:
 
 
 def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
-    """A parser of whole numbers from `least`, and of `also`, which stands for all."""
+    """A parser of whole numbers from `least` to MAX_NUMBER, and of `also`, which stands for all."""
 
     def parse(text: str) -> int:
-        if text.removeprefix("-").isdecimal() and (int(text) >= least or int(text) == also):
+        if text.removeprefix("-").isdecimal() and (least <= int(text) <= MAX_NUMBER or int(text) == also):
             return int(text)
         other = "" if also is None else f"{also} or "
-        raise argparse.ArgumentTypeError(f"{text!r} is not {other}a whole number from {least}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not {other}a whole number from {least} to {MAX_NUMBER}")
 
     return parse
 

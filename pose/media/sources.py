@@ -117,7 +117,8 @@ class Video:
         self.count = self.stream.frames or round(seconds * self.fps)
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
         self.max_gap = MAX_GAP if may_jump else float("inf")
-        is_file = self.container.size > 0 and self.container.format.name != "hls"  # also one that a server sends
+        has_size = bool(self.container.size) and self.container.size > 0  # PyAV 19 gives streams None
+        is_file = has_size and self.container.format.name != "hls"  # also one that a server sends
         self.is_endless = is_live(name) and not seconds and not is_file
         self.start, self.broken, self.breaks_off, self.turned = 0.0, 0, False, False
         self.matrix: list[list[float]] | None = None  # how players turn the pictures

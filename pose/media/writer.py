@@ -21,6 +21,7 @@ from .reader import QUEUE_LENGTH, ClipReader
 from .results import atomic_write, write_error
 from .sound import Sound
 
+MIN_FPS = Fraction(1, 1001)  # with a large step between frames
 UNSPECIFIED = 2  # FFmpeg's number for the matrix of colours
 
 
@@ -33,7 +34,8 @@ def clip_writer(
     source: the clip whose sound, form of pixels and colour tags the new one gets.
     """
     with atomic_write(path, options.get("partial")) as part:
-        writer = ClipWriter(path, part, Fraction(fps).limit_denominator(1001), CODECS[codec], source, **options)
+        rate = max(MIN_FPS, Fraction(fps).limit_denominator(1001))
+        writer = ClipWriter(path, part, rate, CODECS[codec], source, **options)
         try:
             yield writer
         finally:
