@@ -153,7 +153,8 @@ def test_output_that_cannot_be_written_is_found_before_work(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a device that is full")
-def test_what_cannot_be_printed_is_one_sentence():
+def test_what_cannot_be_printed_is_one_sentence(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     program = "import sys; from pose import cli; sys.exit(cli.run(lambda: print(1) or sys.stdout.flush()))"
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, stdout=full, stderr=subprocess.PIPE)
