@@ -536,8 +536,6 @@ def test_what_is_written_has_the_same_frames_rate_and_size(tmp_path, codec, fps,
     frames, source = read(path)
     assert [n for _, _, n in frames] == list(range(12))
     assert [t for _, t, _ in frames] == pytest.approx([n / fps for n in range(12)], abs=0.001)
-    with av.open(str(path)) as clip:  # the last frame lasts as long as the others
-        assert codec != "h264" or clip.duration / av.time_base == pytest.approx(12 / fps, rel=0.01)
     assert source.fps == pytest.approx(min(fps, 240) if codec == "av1" else fps, rel=0.001)
     w, h = size_wh
     assert (source.stream.width, source.stream.height) == (w + w % 2, h + h % 2)
