@@ -165,6 +165,13 @@ def test_who_is_not_found_by_a_piece_alone(film, run, frames):
         assert [len(frame) for frame in found[100:]] == [2] * 20
 
 
+@pytest.mark.parametrize("option", ["--no_track", "--no_smooth"])
+def test_without_identities_or_smoothing(film, run, client, option):
+    clip = film([[LEFT + np.float32([5 * (n % 2), 0, 0])] for n in range(60)])
+    assert run(clip, option, out="whole")[1] == run(clip, option, "--workers", 2)[1]
+    assert {do for do, _ in client.tasks} == {"infer"}
+
+
 @pytest.mark.parametrize("at", [0, 47])
 def test_after_ctrl_c_the_rest_is_as_without(tmp_path, film, run, capsys, at):
     clip = film([[LEFT + np.float32([n, 0, 0])] for n in range(120)])
