@@ -203,6 +203,14 @@ def test_one_process_goes_on_from_what_was_done_in_pieces(tmp_path, client, run,
     assert (code, len(frames)) == (0, 100)
 
 
+def test_every_second_frame_by_networks_without_crops(tmp_path, client, run, monkeypatch, nobody):
+    """As OpenPose's are, whose pieces need no frames before them."""
+    monkeypatch.setattr(estimate, "CropTracker", lambda _: None)
+    clip = make_clip(tmp_path / "a.mp4", frames=100)
+    code, frames = run(clip, "--workers", 2, "--frame_step", 2, "--network_step", 2)
+    assert (code, len(frames), {do for do, _ in client.tasks}) == (0, 50, {"infer"})
+
+
 def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody, capsys):
     """Its frames are counted otherwise after a seek."""
     path = tmp_path / "a\x9b.mkv"
