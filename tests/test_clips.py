@@ -256,12 +256,12 @@ def test_a_step_longer_than_the_clip_leaves_one_frame(tmp_path, clip, codec):
 
 def test_a_pixel_keeps_its_form(tmp_path):
     path = make_clip(tmp_path / "a.mp4", codec="libx264", sample_aspect_ratio=Fraction(2))
-    for rotate, aspect in ((0, 2), (90, Fraction(1, 2)), (0, Fraction(1, 2))):
+    for rotate, aspect in ((0, 2), (90, Fraction(1, 2)), (270, Fraction(1, 2)), (0, Fraction(1, 2))):
         copy(path, tmp_path / "b.mp4", rotate=rotate)
         with av.open(str(tmp_path / "b.mp4")) as clip:
             assert clip.streams.video[0].sample_aspect_ratio == aspect
             assert clip.streams.video[0].codec_context.colorspace == 2  # untagged as the source's, and guessed alike
-        if rotate:
+        if rotate == 270:
             turn_metadata(Path(path), ((0, 1), (-1, 0)))
 
 
