@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import PoseError
+from .choices import PACKAGE
 from .jobs import Outcome, attempt
 from .media.results import counted
 from .media.storage import is_remote
@@ -207,8 +208,6 @@ def absolute(name: Any) -> Any:
 
 def for_elsewhere(args: argparse.Namespace) -> argparse.Namespace:
     """Options with paths that do not depend on this process's folder or on where this package is."""
-    from .networks.registry import PACKAGE
-
     own = args.model_folder.resolve() == PACKAGE.resolve()
     changed = {"output_dir": absolute(args.output_dir), "model_folder": None if own else absolute(args.model_folder)}
     return argparse.Namespace(**vars(args) | changed)

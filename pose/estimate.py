@@ -14,12 +14,12 @@ import numpy as np
 from . import PoseError
 from .blazepose import PersonEstimate
 from .checks import check_choice, check_number, check_picture
-from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES
+from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PACKAGE, PRECISIONS, STAGES
 from .crop_tracking import CropTracker, NextFrame
 from .decode import find_people
 from .networks.engine_choice import choose_engine
 from .networks.heatmap_network import HeatmapNetwork
-from .networks.registry import MOBILENET, OPENPOSE, PACKAGE, Model, choose_network
+from .networks.registry import MOBILENET, OPENPOSE, Model, choose_network
 from .poses import coco_to_mpi, strongest_first
 from .skeletons import COCO, SKELETONS, Skeleton
 from .topdown import PRESETS, ROTATIONS, UPRIGHT, TopDown, rotate_people

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
+from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PACKAGE, PRECISIONS, STAGES, STYLES
 from .media.storage import fingerprint, is_remote
 from .networks.cores import core_count
 
-PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
 # Without a clone around it, where pip installed the package, results go into the current folder.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()

@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 
 from .blazepose import LandmarkNetwork, PersonEstimate
+from .choices import PACKAGE
 from .crop import CROP_MARGIN, Crop, crop_around
 from .decode import find_candidates, find_peaks
 from .maps import Maps
 from .networks.engines import Engine
 from .networks.heatmap_network import HeatmapNetwork
-from .networks.registry import BLAZEPOSE, MOBILENET, PACKAGE
+from .networks.registry import BLAZEPOSE, MOBILENET
 from .poses import pose_distance, similarity
 from .skeletons import COCO
 

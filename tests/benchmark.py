@@ -32,12 +32,12 @@ PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 from pose import PoseError  # noqa: E402
 from pose.blazepose import LandmarkNetwork  # noqa: E402
-from pose.choices import STAGES  # noqa: E402
+from pose.choices import PACKAGE, STAGES  # noqa: E402
 from pose.networks import registry  # noqa: E402
 from pose.networks.engine_choice import choose_engine  # noqa: E402
 from pose.networks.engines import Engine  # noqa: E402
 from pose.networks.heatmap_network import HeatmapNetwork  # noqa: E402
-from pose.networks.registry import BLAZEPOSE, MOBILENET, PACKAGE  # noqa: E402
+from pose.networks.registry import BLAZEPOSE, MOBILENET  # noqa: E402
 
 OPENPOSE = registry.OPENPOSE["COCO"]
 ENGINES = (

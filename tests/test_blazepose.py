@@ -16,9 +16,10 @@ from pose.blazepose import (
     next_crop_of,
     refine_by_heatmaps,
 )
+from pose.choices import PACKAGE
 from pose.crop import SIDE, crop_around, make_crop
 from pose.networks.engines import OpenCV
-from pose.networks.registry import BLAZEPOSE, PACKAGE
+from pose.networks.registry import BLAZEPOSE
 from pose.options import PROJECT
 from pose.poses import WORLD, coco_to_mpi, joint_angles
 from pose.skeletons import COCO, MPI

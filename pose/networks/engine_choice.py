@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from .. import PoseError
+from ..choices import PACKAGE
 from .engines import Engine, OnnxRuntime, OpenCV, OpenVINO, TensorRT, first_line
-from .registry import BLAZEPOSE, PACKAGE
+from .registry import BLAZEPOSE
 
 BY_NAME: dict[str, type[Engine]] = {
     "opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "tensorrt": TensorRT

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import PoseError
-from ..choices import STAGES
+from ..choices import PACKAGE, STAGES
 from ..skeletons import COCO, MPI, Skeleton
 from .caffe_to_onnx import onnx_model
 from .engines import Engine, Forward
-
-PACKAGE = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
