@@ -16,19 +16,14 @@ from .draw import draw_frame_info, draw_skeleton, on_background
 from .estimate import VideoPoseEstimator
 from .jobs import Outcome
 from .media import storage
-from .media.checkpoint import (
-    Checkpoint,
-    find_checkpoint,
-    free_partial_names,
-    is_complete,
-    remove_partial,
-)
+from .media.atomic import remove_leftovers, set_aside
+from .media.checkpoint import Checkpoint, find_checkpoint, free_partial_names, remove_partial
 from .media.codecs import CODECS
 from .media.reader import ClipReader
 from .media.report import Stopwatch, progress
-from .media.results import clip_json, people_to_json, remove_leftovers, set_aside, settings_tag
+from .media.results import clip_json, people_to_json, settings_tag
 from .media.sources import is_live, source_files
-from .media.writer import clip_writer
+from .media.writer import clip_writer, has_comment
 from .options import BACKGROUNDS, drawing_options, estimator_options, result_settings, show_results
 from .plot import Plot
 from .track import PosedFrame, interpolate
@@ -96,10 +91,8 @@ def result_names(args: argparse.Namespace, stem: str) -> dict[str, str]:
 
 def is_done(folder: storage.Name, names: dict[str, str], settings: dict[str, Any]) -> bool:
     """Whether the results are there, made with the same settings."""
-    paths = {kind: storage.join(folder, name) for kind, name in names.items()}
-    return all(storage.exists(path) for kind, path in paths.items() if kind != "angles") and is_complete(
-        paths["clip"], settings
-    )
+    paths = {kind: storage.join(folder, name) for kind, name in names.items() if kind != "angles"}
+    return all(map(storage.exists, paths.values())) and has_comment(paths["clip"], settings_tag(settings))
 
 
 class ClipJob:

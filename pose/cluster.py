@@ -23,7 +23,7 @@ from typing import Any
 from . import PoseError
 from .choices import PACKAGE
 from .jobs import Outcome, attempt
-from .media.results import counted
+from .media.report import counted
 from .media.storage import is_remote
 from .networks.cores import core_count
 

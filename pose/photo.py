@@ -15,8 +15,8 @@ from .jobs import Outcome
 from .labels import load_font
 from .media import storage
 from .media.photos import read_picture
-from .media.report import Stopwatch, file_report
-from .media.results import counted, has_comment, people_to_json, save_picture, save_text, settings_tag
+from .media.report import Stopwatch, counted, file_report
+from .media.results import has_comment, people_to_json, save_picture, save_text, settings_tag
 from .options import BACKGROUNDS, drawing_options, estimator_options, result_settings, show_results
 
 

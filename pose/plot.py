@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from .labels import write
-from .media.results import atomic_write, save_picture
+from .media.atomic import atomic_write
+from .media.results import save_picture
 from .motion import Motion, motion_of
 from .poses import JOINTS
 from .skeletons import Skeleton

@@ -18,15 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av
 import numpy as np
 
 from .. import PoseError
 from ..skeletons import SKELETONS, Skeleton
+from .atomic import add_to_stem, atomic_write, remove
 from .report import Summary
-from .results import add_to_stem, atomic_write, remove, settings_tag
-from .sources import ANY_TEXT
-from .storage import Name, open_file
 
 CLASSES = {  # of this package, which a checkpoint may hold, and their modules
     **{"Crop": "crop", "PersonEstimate": "blazepose", "TrackedPerson": "crop_tracking", "Track": "track"},
@@ -187,17 +184,6 @@ def decode(value: Any) -> Any:
     made = made_of.__new__(made_of)  # its constructor is not run
     vars(made).update(fields)
     return made
-
-
-def is_complete(clip: Name, settings: dict[str, Any]) -> bool:
-    """Whether a clip was made with these settings. A GIF carries no comment."""
-    with (
-        contextlib.suppress(av.FFmpegError, OSError),
-        open_file(clip) as file,
-        av.open(file, **ANY_TEXT) as container,
-    ):
-        return settings_tag(settings) in container.metadata.values()
-    return False
 
 
 def remove_partial(partial: Partial) -> None:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from .. import PoseError
-from .results import counted
+from .report import counted
 from .sources import USUAL_FPS, Camera, Frame, Pictures, Video, is_live, is_numbered
 
 QUEUE_LENGTH = 2  # frames that may wait before or behind the network

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .results import counted
-
 if TYPE_CHECKING:
     from .reader import ClipReader
 
 MAX_LISTED = 6  # people whose seconds are listed
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """The number with the noun that fits it."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def progress(source: ClipReader, quiet: bool = False) -> Iterable[tuple[int, float, np.ndarray]]:

@@ -19,7 +19,7 @@ from av.video.reformatter import VideoReformatter
 
 from .. import PoseError
 from .photos import check_is_file, on_white, read_picture
-from .results import counted
+from .report import counted
 from .storage import is_remote
 
 USUAL_FPS = 30  # for sources that do not report theirs

@@ -18,7 +18,8 @@ import numpy as np
 from .. import PoseError
 from ..poses import ANGLES, joint_angles
 from ..skeletons import Skeleton
-from .results import add_to_stem, atomic_write, flat, rounded, write_errors
+from .atomic import add_to_stem, atomic_write, write_errors
+from .results import flat, rounded
 
 ROW_GROUP = 10_000  # rows of a Parquet file that are kept in memory
 COCO_KEYPOINTS = (

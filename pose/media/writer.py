@@ -16,10 +16,12 @@ import av
 import numpy as np
 
 from .. import PoseError
+from .atomic import atomic_write, write_error
 from .codecs import CODECS, GIF_STEP, Codec, palette_filter
 from .reader import QUEUE_LENGTH, ClipReader
-from .results import atomic_write, write_error
 from .sound import Sound
+from .sources import ANY_TEXT
+from .storage import Name, open_file
 
 UNSPECIFIED = 2  # FFmpeg's number for the matrix of colours
 
@@ -185,3 +187,14 @@ class ClipWriter:
 
 def reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
+
+
+def has_comment(clip: Name, comment: str) -> bool:
+    """Whether a clip carries the comment; a GIF carries none."""
+    with (
+        contextlib.suppress(av.FFmpegError, OSError),
+        open_file(clip) as file,
+        av.open(file, **ANY_TEXT) as container,
+    ):
+        return comment in container.metadata.values()
+    return False
