@@ -64,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         count = functools.partial(inputs.count_files, args.inputs, SUFFIXES, args.recursive, results)
         progress = Progress("photos", args.quiet, count)
         for outcome in in_order(progress.watch(jobs(photos))):
-            if outcome.people:
-                write(outcome.name, 0, 0, people_from_json(outcome.people))
+            if outcome.people_json:
+                write(outcome.name, 0, 0, people_from_json(outcome.people_json))
             titles = {f"{kind}, {outcome.name}, a key goes on": picture for kind, picture in outcome.pictures.items()}
             if titles:
                 windows.show(titles, wait=True)

@@ -7,11 +7,12 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from . import PoseError, cli
+from .crop_tracking import NextFrame
 from .draw import draw_frame_info, draw_skeleton, on_background
 from .estimate import VideoPoseEstimator
 from .jobs import Outcome
@@ -26,24 +27,40 @@ from .media.sources import is_live, source_files
 from .media.writer import clip_writer, has_comment
 from .options import BACKGROUNDS, drawing_options, estimator_options, result_settings, show_results
 from .plot import Plot
-from .track import PosedFrame, interpolate
+from .skeletons import Skeleton
+from .track import PosedFrame, Tracked, interpolate
 from .window import Windows
 
 ESC = 27
 
 
+class Estimator(Protocol):
+    """What work on clips needs of a VideoPoseEstimator; pieces.TrackedPieces has the same."""
+
+    skeleton: Skeleton
+
+    @property
+    def description(self) -> str: ...
+    @property
+    def state(self) -> Any: ...
+    def restart(self, state: Any = None) -> None: ...
+    def estimate_3d(self, picture: np.ndarray, t: float, next_frame: NextFrame = None, /) -> Tracked: ...
+
+
 class Clips:
     """Call it with a clip's name and the stem of its results' names. args: of the command line.
 
-    windows: where the clip is shown; None where nobody watches. estimator: in place of one made with `args`.
+    windows: where the clip is shown; None on a worker. estimator: None for a VideoPoseEstimator.
     """
 
-    def __init__(self, args: argparse.Namespace, windows: Windows | None = None, estimator: Any = None) -> None:
+    def __init__(
+        self, args: argparse.Namespace, windows: Windows | None = None, estimator: Estimator | None = None
+    ) -> None:
         self.args, self.windows = args, windows
         options = {"track": not args.no_track, "smooth": not args.no_smooth}
-        self.estimator: Any = estimator or VideoPoseEstimator(**estimator_options(args), **options)
+        self.estimator = estimator or VideoPoseEstimator(**estimator_options(args), **options)
         self.description = self.estimator.description
-        self.source: ClipReader | None = None  # of the clip in work
+        self.source: ClipReader | None = None  # of the clip in progress
 
     def __call__(self, name: str, stem: str) -> Outcome:
         args, names = self.args, result_names(self.args, stem)
@@ -63,12 +80,12 @@ class Clips:
         return Outcome(name, report, tuple(note.replace(source, name) for note in notes), frames=frames)
 
     def stop(self) -> None:
-        """The clip in work raises KeyboardInterrupt at the next inference."""
+        """The clip in progress raises KeyboardInterrupt at the next inference."""
         if self.source:
             self.source.stop()
 
-    def open(self, name: str, first: int, last: int, say: Callable[[str], None] | None = None) -> ClipReader:
-        return ClipReader(name, first, last, self.args.frame_step, self.args.frame_rotate, say)
+    def open(self, name: str, first: int, last: int, on_lost: Callable[[str], None] | None = None) -> ClipReader:
+        return ClipReader(name, first, last, self.args.frame_step, self.args.frame_rotate, on_lost)
 
     def network_step(self, source: ClipReader) -> int:
         """Frames of the source from one inference to the next."""
@@ -76,7 +93,7 @@ class Clips:
         return self.args.network_step or (1 if every_frame else source.network_step)
 
     def restart(self, source: ClipReader, state: Any) -> None:
-        """Before the first frame of a clip, or with a state the frame to go on from."""
+        """Prepare the estimator for a clip's first frame, or with a state for the frame after it."""
         self.estimator.restart(state)
 
 
@@ -104,16 +121,15 @@ class ClipJob:
 
     def __init__(self, clips: Clips, name: str, stem: str, folder: Path, settings: dict[str, Any]) -> None:
         self.name, self.clock = name, Stopwatch()
-        self.clips = clips
-        self.args, self.estimator, self.windows = args, estimator, _ = clips.args, clips.estimator, clips.windows
+        self.clips, self.args, self.estimator, self.windows = clips, clips.args, clips.estimator, clips.windows
+        args = self.args
         self.messages: list[str] = []
         self.paths = {kind: folder / path for kind, path in result_names(args, stem).items()}
         self.json = folder / f"Video{args.mode}" / f"{stem}_json"
-        say = self.say if args.reconnect else None
-        self.source = clips.open(name, args.frame_first, args.frame_last, say)
-        self.checkpoint = Checkpoint(
-            settings, Plot(estimator.skeleton) if args.write_plot else None, bool(args.write_table)
-        )
+        on_lost = self.notify if args.reconnect else None
+        self.source = clips.open(name, args.frame_first, args.frame_last, on_lost)
+        plot = Plot(self.estimator.skeleton) if args.write_plot else None
+        self.checkpoint = Checkpoint(settings, plot, keeps_frames=bool(args.write_table))
         self.partial = free_partial_names(self.paths["clip"], self.json)
         self.resumes = False
 
@@ -122,7 +138,7 @@ class ClipJob:
         if self.args.resume:
             self.resume()
         if self.source.fps_guessed:
-            self.say(f"{self.name} does not report its frame rate; taking {self.source.source_fps:g} a second.")
+            self.notify(f"{self.name} does not report its frame rate; taking {self.source.source_fps:g} a second.")
         remove_leftovers([*self.paths.values(), self.json, self.partial.checkpoint])
         with self.source, self.open_sinks() as (write, notes):
             for frame in self.estimate():
@@ -132,9 +148,9 @@ class ClipJob:
                     write(picture, frame)
                 self.checkpoint.add(frame, picture)
                 if self.windows and self.windows.show({"Skeleton, q ends": picture}) in (ord("q"), ESC):
-                    if is_live(self.name):  # it has no other end
+                    if is_live(self.name):  # q is its regular end
                         break
-                    cli.signals.handle(signal.SIGINT, None)
+                    cli.signals.handle(signal.SIGINT, None)  # q stops a clip as Ctrl-C does
             if not self.checkpoint.last:
                 raise PoseError(f"{self.name} holds no frame to read", "frames")
             if self.checkpoint.plot:
@@ -143,23 +159,23 @@ class ClipJob:
             remove_partial(self.partial)
         return self.source.notes + notes
 
-    def say(self, sentence: str) -> None:
-        """At once where somebody watches, else with the report."""
+    def notify(self, sentence: str) -> None:
+        """Print a sentence now, or on a worker with the report."""
         if self.windows is None:
             self.messages.append(sentence)
         elif not self.args.quiet:
             print(cli.printable(sentence), flush=True)
 
     def resume(self) -> None:
-        """Go on from a checkpoint, where there is one."""
+        """Continue from a checkpoint, where there is one."""
         found = find_checkpoint(self.paths["clip"], self.json, self.checkpoint.settings)
         if found is None:
-            return self.say(f"{self.name} has nothing to resume, starting at its first frame.")
+            return self.notify(f"{self.name} has nothing to resume, starting at its first frame.")
         self.checkpoint, self.partial = found
         self.resumes = True
         self.source.first = self.checkpoint.last.number + self.args.frame_step
         self.source.size_wh = self.checkpoint.summary.size_wh
-        self.say(f"{self.name} is resumed at frame {self.source.first}.")
+        self.notify(f"{self.name} is resumed at frame {self.source.first}.")
 
     def estimate(self) -> Iterator[PosedFrame]:
         """The source's frames with the people in them."""

@@ -23,7 +23,7 @@ from .networks.registry import MOBILENET, OPENPOSE, Model, choose_network
 from .poses import coco_to_mpi, strongest_first
 from .skeletons import COCO, SKELETONS, Skeleton
 from .topdown import PRESETS, ROTATIONS, UPRIGHT, TopDown, rotate_people
-from .track import Tracker
+from .track import Tracked, Tracker
 
 MIN_SCORE = 1e-6  # 0 would say "not found"
 
@@ -160,55 +160,51 @@ def upright_rotation(up: np.ndarray) -> int | None:
 class VideoPoseEstimator:
     """Call it with a clip's frames one after the other, each with its time in seconds.
 
-    track: people have identities; smooth: their keypoints are smoothed, which takes identities. The other options are
+    track: people have identities; smooth: their keypoints are smoothed, which needs identities. The other options are
     PoseEstimator's.
     """
 
     def __init__(self, *args: Any, track: bool = True, smooth: bool = True, **options: Any) -> None:
-        self.photo = PoseEstimator(*args, **options)
-        self.skeleton, self.is_tracking, self.is_smoothing = self.photo.skeleton, track, smooth
-        if self.photo.openpose is None:
-            self.photo.topdown.second_landmarks  # noqa: B018  loads while the clip is opened
+        self.photo_estimator = PoseEstimator(*args, **options)
+        self.skeleton, self.is_tracking, self.is_smoothing = self.photo_estimator.skeleton, track, smooth
+        if self.photo_estimator.openpose is None:
+            self.photo_estimator.topdown.second_landmarks  # noqa: B018  loads while the clip is opened
         self.restart()
 
     @property
     def description(self) -> str:
-        return self.photo.description
+        return self.photo_estimator.description
 
     @property
     def state(self) -> Any:
-        """What it knows of the clip's people, for a checkpoint and restart()."""
+        """The clip's people so far, for a checkpoint and restart()."""
         return self.tracker, self.crops and self.crops.state
 
     def restart(self, state: Any = None) -> None:
-        """Forget everyone, for the next clip, or go on from a state."""
+        """Start the next clip, or continue from a state."""
         self.tracker = Tracker(self.skeleton, self.is_smoothing) if self.is_tracking else None
-        self.crops = CropTracker(self.photo.topdown) if self.photo.openpose is None else None
+        self.crops = CropTracker(self.photo_estimator.topdown) if self.photo_estimator.openpose is None else None
         if state:
             self.tracker, crops = state
-            if self.crops and crops:  # else the next frame is searched for everyone
+            if self.crops and crops:  # without, the next frame is searched for everyone
                 vars(self.crops).update(crops)
 
-    def __call__(
-        self, picture: np.ndarray, t: float, next_frame: NextFrame = None
-    ) -> tuple[np.ndarray, list[int] | None]:
+    def __call__(self, picture: np.ndarray, t: float, next_frame: NextFrame = None) -> Tracked:
         """People (N, K, 3) in the frame (H, W, 3) of time t, strongest first, and their identities, counted from 0.
 
-        next_frame: time and picture of the next frame, if it is there: its inference then runs in parallel.
+        next_frame: time and picture of the next frame, if known: its inference then runs in parallel.
         """
         people, ids = self.estimate_3d(picture, t, next_frame)
         return people[:, :, :3], ids
 
-    def estimate_3d(
-        self, picture: np.ndarray, t: float, next_frame: NextFrame = None
-    ) -> tuple[np.ndarray, list[int] | None]:
-        """The same with people as PoseEstimator.estimate_3d gives them."""
+    def estimate_3d(self, picture: np.ndarray, t: float, next_frame: NextFrame = None) -> Tracked:
+        """The same with people as PoseEstimator.estimate_3d returns them."""
         people = self.infer(picture, t, next_frame)
         return self.tracker.update(people, t) if self.tracker else (people, None)
 
     def infer(self, picture: np.ndarray, t: float, next_frame: NextFrame = None) -> np.ndarray:
-        """The people before they get identities and are smoothed."""
+        """The people, not yet tracked or smoothed."""
         check_picture(picture)
         if self.crops:
-            return self.photo.to_people(self.crops(picture, t, next_frame), picture)
-        return self.photo.bottom_up(picture)
+            return self.photo_estimator.to_people(self.crops(picture, t, next_frame), picture)
+        return self.photo_estimator.bottom_up(picture)

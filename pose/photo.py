@@ -37,7 +37,7 @@ class Photos:
 
     def __call__(self, name: str, stem: str) -> Outcome:
         """Writes the results. The first and the last carry a settings tag: where both have it, all are of one run."""
-        args, names = self.args, self.outputs(stem)
+        args, names = self.args, self.result_names(stem)
         tag = settings_tag(result_settings(args, self.description, [name]))
         results = [storage.join(args.output_dir, result) for result in names.values()]
         if (
@@ -46,7 +46,7 @@ class Photos:
             and all(has_comment(path, tag) for path in (results[0], results[-1]))
         ):
             json = storage.read_text(results[1]) if args.write_json else ""
-            return Outcome(name, f"{name} is complete, skipped.", people=json, skipped=True)
+            return Outcome(name, f"{name} is complete, skipped.", people_json=json, skipped=True)
         clock = Stopwatch()
         with storage.staged(name, args.output_dir, names["Skeleton"]) as (source, folder):
             picture = read_picture(Path(source))
@@ -60,9 +60,9 @@ class Photos:
                 else:
                     save_picture(folder / result, pictures[kind], tag)
         report = summary(name, picture, people, clock, show_results(args, results))
-        return Outcome(name, report, people=json, pictures=pictures)
+        return Outcome(name, report, people_json=json, pictures=pictures)
 
-    def outputs(self, stem: str) -> dict[str, str]:
+    def result_names(self, stem: str) -> dict[str, str]:
         """What each result of a photo is called below the output folder, in the order in which they are written."""
         args, path = self.args, f"Image{self.args.mode}/{stem}"
         names = {"Keypoints": f"{path}-Keypoints-{args.mode}.jpg"}

@@ -13,6 +13,8 @@ import numpy as np
 from .poses import WORLD, extrapolate, pose_distance, size
 from .skeletons import Skeleton
 
+Tracked = tuple[np.ndarray, list[int] | None]  # people (N, K, 3 or 6) and, where they are tracked, their identities
+
 MATCH_DISTANCE = 0.3  # mean distance of two poses' keypoints, as a share of the person's size, that may be one person
 MAX_UNSEEN = 1.0  # seconds unseen after which a person who comes back counts as a new one
 MAX_GAP = 0.2  # seconds for which a missing keypoint is extrapolated with the rest of the person
@@ -58,7 +60,7 @@ class Tracker:
         self.next_id = 0
 
     def update(self, people: np.ndarray, t: float) -> tuple[np.ndarray, list[int]]:
-        """People (N, K, 3) at time t in seconds, and who each one is. Identities count from 0."""
+        """People (N, K, 3) at time t in seconds, and their identities, counted from 0."""
         self.tracks = [track for track in self.tracks if t - track.seen <= MAX_UNSEEN]
         match = self.match(people, t)
         smoothed, ids = people.copy(), []
@@ -112,11 +114,11 @@ def undo_swaps(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -
             person[which] = exchanged
 
 
-Item = tuple[int, float, np.ndarray]  # a frame: number, seconds, picture
+Frame = tuple[int, float, np.ndarray]  # number, seconds, picture
 
 
 class PosedFrame(NamedTuple):
-    """A frame (H, W, 3) of time t in seconds, the people (N, K, 3) in it and, where they are tracked, who they are."""
+    """A frame (H, W, 3) of time t in seconds, the people (N, K, 3) in it and their identities, if tracked."""
 
     number: int
     t: float
@@ -126,16 +128,16 @@ class PosedFrame(NamedTuple):
 
 
 def interpolate(
-    frames: Iterable[Item], estimate: Callable, step: int, lookahead: bool = True, last: PosedFrame | None = None
+    frames: Iterable[Frame], estimate: Callable, step: int, lookahead: bool = True, last: PosedFrame | None = None
 ) -> Iterator[PosedFrame]:
-    """All frames with their people, of which `estimate` sees only every step-th and the last.
+    """All frames with their people. `estimate` runs on every step-th frame and the last.
 
-    Poses in the frames between two inferences are interpolated. estimate takes picture, time and, with lookahead, time
-    and picture of its next frame or None; that costs a live source some frames of delay. last: the inferred frame after
-    which to go on. An exception that `frames` raises comes after an inferred frame, from which a later run can go on.
+    Poses in between are interpolated. estimate takes picture, time and, with lookahead, time and picture of its next
+    frame or None, which delays a live source by some frames. last: the inferred frame after which to continue. An
+    exception of `frames` is raised after an inferred frame, so that a later run can continue from it.
     """
     before: Any = last and (last.t, last.people, last.ids)
-    chunk: list[Item] | None = None
+    chunk: list[Frame] | None = None
     for following in itertools.chain(chunks(frames, step, 1 if last else 0), [None]):
         if not lookahead and following:
             before = yield from interpolate_chunk(following, estimate, before, None)
@@ -144,20 +146,20 @@ def interpolate(
         chunk = following
 
 
-def chunks(frames: Iterable[Item], step: int, start: int) -> Iterator[list[Item]]:
+def chunks(frames: Iterable[Frame], step: int, start: int) -> Iterator[list[Frame]]:
     """The frames, counted from `start`, in lists that end with one to infer, which is every step-th."""
-    waiting: list[Item] = []
-    for count, item in enumerate(frames, start):
-        waiting.append(item)
+    chunk: list[Frame] = []
+    for count, frame in enumerate(frames, start):
+        chunk.append(frame)
         if count % step == 0:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
 def interpolate_chunk(
-    chunk: list[Item], estimate: Callable, before: Any, next_frame: tuple | None
+    chunk: list[Frame], estimate: Callable, before: Any, next_frame: tuple | None
 ) -> Generator[PosedFrame, None, tuple]:
     """What `interpolate` yields for a chunk; its time, people and ids are returned."""
     *others, (number, t, frame) = chunk
@@ -172,19 +174,19 @@ def interpolate_chunk(
 def interpolated(
     before: tuple[np.ndarray, list[int]], after: tuple[np.ndarray, list[int]], share: float, seconds: float
 ) -> tuple[np.ndarray, list[int]]:
-    """People (N, K, 3) and who they are, `share` of the way from one inference to the next, `seconds` later.
+    """People (N, K, 3) and their identities, `share` of the way from one inference to the next, `seconds` later.
 
     A person or keypoint that only one of the two has is kept up to the middle, a person for at most MAX_GAP seconds.
     """
     nearer, other = (before, after) if share < 0.5 else (after, before)
     share = min(share, 1 - share)  # of the other
     poses = dict(zip(other[1], other[0], strict=True))
-    kept = [seconds <= MAX_INTERPOLATION and (who in poses or share * seconds <= MAX_GAP) for who in nearer[1]]
+    kept = [seconds <= MAX_INTERPOLATION and (i in poses or share * seconds <= MAX_GAP) for i in nearer[1]]
     people, ids = nearer[0][kept], list(itertools.compress(nearer[1], kept))
-    for person, who in zip(people, ids, strict=True):
-        if who in poses:
-            both = (person[:, 2] > 0) & (poses[who][:, 2] > 0)
-            person[both] += share * (poses[who][both] - person[both])
+    for person, identity in zip(people, ids, strict=True):
+        if identity in poses:
+            both = (person[:, 2] > 0) & (poses[identity][:, 2] > 0)
+            person[both] += share * (poses[identity][both] - person[both])
     return people, ids
 
 

@@ -425,7 +425,7 @@ def test_an_address_that_comes_back_is_gone_on_with(tmp_path):
     said = []
     make_clip(tmp_path / "a.ts", codec="libx264")
     with sender(tmp_path / "a.ts", 2) as address:
-        frames, source = read(address, last=19, when_lost=said.append)
+        frames, source = read(address, last=19, on_lost=said.append)
     assert [number for number, _, _ in frames] == list(range(20))
     assert [picture for _, _, picture in frames] == [*range(10)] * 2
     times = np.diff([t for _, t, _ in frames])
@@ -465,7 +465,7 @@ def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
     monkeypatch.setattr(reader, "RETRY", 0.2)
     said = []
-    frames, _ = read("0", last=5, when_lost=said.append)
+    frames, _ = read("0", last=5, on_lost=said.append)
     times = np.diff([t for _, t, _ in frames])
     assert [picture for _, _, picture in frames] == [2, 1, 0] * 2
     assert 0.4 < times[2] < 5
@@ -475,7 +475,7 @@ def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
 
 def test_a_file_that_a_server_sends_has_an_end(tmp_path, web):
     make_clip(tmp_path / "a.ts", codec="libx264")
-    assert len(read(f"{web[0]}/a.ts", when_lost=lambda _: 1 / 0)[0]) == 10
+    assert len(read(f"{web[0]}/a.ts", on_lost=lambda _: 1 / 0)[0]) == 10
 
 
 def test_numbered_pictures_with_a_gap(tmp_path):

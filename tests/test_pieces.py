@@ -53,8 +53,8 @@ def client(monkeypatch, networks_loaded_once):
     client = Client()
 
     def enter(jobs):
-        jobs.client, jobs.workers, jobs.address = client, 2, mock.Mock()
-        jobs.network = estimate.VideoPoseEstimator(network="blazepose").description
+        jobs.client, jobs.workers, jobs.scheduler = client, 2, mock.Mock()
+        jobs.work_description = estimate.VideoPoseEstimator(network="blazepose").description
         jobs.description = "here"
         return jobs
 
@@ -207,14 +207,14 @@ def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody):
     whole = run(path, out="whole")
     assert len(whole[1]) == 99
     assert run(path, "--workers", 2) == whole
-    assert client.tasks[-1][0] == "attempt_here"
+    assert client.tasks[-1][0] == "attempt_without_pictures"
 
 
 def test_frames_of_several_sizes_are_left_to_one_worker(tmp_path, client, run, nobody):
     for number in range(100):
         cv2.imwrite(str(tmp_path / f"{number:02}.png"), grey(5, (64, 48) if number < 50 else (32, 48)))
     assert run(tmp_path / "%02d.png", "--workers", 2)[0] == 0
-    assert [do for do, _ in client.tasks].index("attempt_here") > 2
+    assert [do for do, _ in client.tasks].index("attempt_without_pictures") > 2
 
 
 def test_what_is_not_cut(tmp_path, client, run, monkeypatch, nobody):
@@ -224,7 +224,7 @@ def test_what_is_not_cut(tmp_path, client, run, monkeypatch, nobody):
     monkeypatch.setattr(pieces, "PIECE", 2.1)
     assert run(a, "--workers", 2)[0] == 0
     assert run(make_clip(tmp_path / "c.h264", codec="libx264"), "--workers", 2)[0] == 0
-    assert [do for do, _ in client.tasks] == ["attempt_here"] * 4
+    assert [do for do, _ in client.tasks] == ["attempt_without_pictures"] * 4
 
 
 def test_a_worker_fails_over_a_piece(tmp_path, client, run, monkeypatch, capsys):

@@ -30,7 +30,7 @@ class ClipReader:
     """A clip's frames: iterate for (frame number, seconds since its first, frame (H, W, 3)), all of one size.
 
     `name` is a path, a camera's number, an address or numbered pictures such as frame_%04d.png.
-    when_lost: wait for a camera or address that stops sending, and report that in calls with a sentence.
+    on_lost: wait for a camera or address that stops sending, and call this with a sentence then and when it is back.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ClipReader:
         last: int = -1,
         step: int = 1,
         rotate: int = 0,
-        when_lost: Callable[[str], None] | None = None,
+        on_lost: Callable[[str], None] | None = None,
     ) -> None:
         self.name, self.first, self.last, self.step, self.rotate = name, first, last, step, rotate
         self.source: Any = Camera(name) if name.isdecimal() else Pictures(name) if is_numbered(name) else Video(name)
@@ -50,7 +50,7 @@ class ClipReader:
         count = self.source.count  # a container's estimate; 0: not known
         self.end = count if last < 0 else min(count, last + 1)
         self.frames_read, self.ended = 0, False
-        self.when_lost = when_lost if self.source.is_endless else None
+        self.on_lost = on_lost if self.source.is_endless else None
         self.number, self.t = -1, 0.0  # of the frame read last
         self.size_wh: tuple[int, int] | None = None  # of all frames: the first one's
         self.start = time.monotonic()  # when the first frame was sent, at the latest
@@ -134,14 +134,14 @@ class ClipReader:
     def frames(self) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:
         """The frames at rising times, which leave out nothing where a source was away for some time."""
         yield from self.timed(self.source.frames(self.first))
-        while self.when_lost:
-            self.when_lost(f"{self.name} stopped sending; waiting for it to come back.")
+        while self.on_lost:
+            self.on_lost(f"{self.name} stopped sending; waiting for it to come back.")
             frames = self.wait_for_source()
             if self.stopping.is_set():
                 return
             first, t = self.number + 1, time.monotonic() - self.start
             self.away += t - self.t
-            self.when_lost(f"{self.name} is back after {t - self.t:.0f} s.")
+            self.on_lost(f"{self.name} is back after {t - self.t:.0f} s.")
             for number, since, picture in self.timed(frames):
                 yield first + number, t + since, picture
 
