@@ -53,7 +53,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if 0 <= args.frame_last < args.frame_first:
         parser.error(f"--frame_last {args.frame_last} lies before --frame_first {args.frame_first}")
     if args.no_track and (args.network_step or 1) > 1:
-        parser.error("--network_step above 1 takes identities, which --no_track leaves out")
+        parser.error("--network_step above 1 needs identities, which --no_track leaves out")
     return args
 
 

@@ -69,7 +69,7 @@ class Clips:
         may_skip = (args.resume or args.skip_existing) and files and not args.write_table  # which takes all frames
         if may_skip and is_done(args.output_dir, names, settings):
             return Outcome(name, f"{name} is complete, skipped.", skipped=True)
-        with storage.staged(name, args.output_dir, names["clip"]) as (source, folder):
+        with storage.local_copies(name, args.output_dir, names["clip"]) as (source, folder):
             job = ClipJob(self, source, stem, folder, settings)
             self.source = job.source
             notes = job.run()

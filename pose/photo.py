@@ -48,7 +48,7 @@ class Photos:
             json = storage.read_text(results[1]) if args.write_json else ""
             return Outcome(name, f"{name} is complete, skipped.", people_json=json, skipped=True)
         clock = Stopwatch()
-        with storage.staged(name, args.output_dir, names["Skeleton"]) as (source, folder):
+        with storage.local_copies(name, args.output_dir, names["Skeleton"]) as (source, folder):
             picture = read_picture(Path(source))
             with clock("inference"):
                 people = self.estimator.estimate_3d(picture)

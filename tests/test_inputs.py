@@ -115,7 +115,8 @@ def test_a_subfolder_that_cannot_be_read_is_not_passed_over(find, monkeypatch):
 
 
 def distinct(stems):
-    return list(map(inputs.ResultNames().take, stems))
+    taken = set()
+    return [inputs.free_stem(stem, taken) for stem in stems]
 
 
 def raise_(error):

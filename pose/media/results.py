@@ -50,13 +50,13 @@ def rounded(value: float) -> float | int:
 
 
 def settings_tag(settings: dict[str, Any]) -> str:
-    """What a complete result carries as its comment. What is off is left out, so that a new option changes none."""
+    """The comment of complete results. Options that are off are left out, so that a new option changes none."""
     on = sorted(item for item in settings.items() if item[1])
     return f"opencv-hpe {zlib.crc32(repr(on).encode(errors='replace')):08x}"
 
 
 def save_picture(path: Path, picture: np.ndarray, comment: str = "") -> None:
-    """comment: for a JPEG, to be found by has_comment()."""
+    """comment: for a JPEG, see has_comment()."""
     encoded, array = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not encoded:
         h, w = picture.shape[:2]
@@ -93,9 +93,9 @@ def save_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def clip_json(folder: Path, partial: Path | None = None, resume: bool = False) -> Iterator[Callable[[int, str], None]]:
-    """A function of (frame number, JSON) that fills `folder`, which appears when complete, named after the clip.
+    """A function of (frame number, JSON) that fills `folder`, which appears when complete.
 
-    partial: where it is kept after Ctrl-C; resume: go on from what is there.
+    partial: where it is kept after Ctrl-C; resume: continue what is there.
     """
     stem = folder.name.removesuffix("_json")
     ours = re.compile(re.escape(stem) + r"_\d{12}_keypoints\.json").fullmatch

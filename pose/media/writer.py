@@ -1,4 +1,4 @@
-"""Clips out, by PyAV in a thread of its own: each frame at its own time, with the source's sound."""
+"""Writes clips in a thread of its own: each frame at its own time, with the source's sound."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .sound import Sound
 from .sources import ANY_TEXT
 from .storage import Name, open_file
 
-UNSPECIFIED = 2  # FFmpeg's number for the matrix of colours
+UNSPECIFIED = 2  # FFmpeg's number for an unknown colour matrix
 
 
 @contextlib.contextmanager
@@ -39,7 +39,7 @@ def clip_writer(
         try:
             yield writer
         finally:
-            writer.close()  # raises also after Ctrl-C: a clip that could not be written is not kept as a partial one
+            writer.close()  # raises also after Ctrl-C, so that no broken clip is kept as a partial one
 
 
 @dataclass
@@ -93,7 +93,7 @@ class ClipWriter:
             with contextlib.suppress(av.FFmpegError, OSError):
                 if self.clip:
                     self.clip.close()
-            while item is not None:  # so that nobody waits for room in the queue
+            while item is not None:  # so that write() does not block on a full queue
                 item = self.queue.get()
 
     def encode(self, frame: av.VideoFrame, t: float) -> None:
@@ -115,14 +115,14 @@ class ClipWriter:
         self.clip.mux(self.stream.encode(frame))
 
     def copy(self, path: Path) -> None:
-        """Copy a clip's pictures, encoded as they are; those of a GIF, which depend on each other, are encoded anew."""
+        """Copy a clip's packets; the frames of a GIF, which depend on each other, are encoded anew."""
         with av.open(f"file:{path}") as clip:
             stream: Any = clip.streams.video[0]
             if self.codec.is_gif:
                 for frame in clip.decode(stream):
                     self.encode(frame.reformat(format="bgr24"), self.first_t + (frame.time or 0))
                 return
-            is_h264 = self.codec.encoder == "libx264"  # an MP4 holds it in another form than the encoder gives it
+            is_h264 = self.codec.encoder == "libx264"  # MP4 stores it in another form than the encoder's
             bitstream = "h264_mp4toannexb" if is_h264 else "null"
             packets: Any = map(av.BitStreamFilterContext(bitstream, stream).filter, clip.demux(stream))
             for packet in itertools.chain.from_iterable(packets):
@@ -134,8 +134,8 @@ class ClipWriter:
 
     def open(self, w: int, h: int) -> None:
         """Start the clip, without its sound where that fails."""
-        wants_sound = self.with_sound and self.codec.sounds and self.source and self.source.sound_file
-        for with_sound in (True, False) if wants_sound else (False,):
+        has_sound = self.with_sound and self.codec.sounds and self.source and self.source.sound_file
+        for with_sound in (True, False) if has_sound else (False,):
             try:
                 return self.start(w, h, with_sound)
             except (av.FFmpegError, ValueError) as error:
@@ -145,7 +145,7 @@ class ClipWriter:
                 self.give_up_sound(error)
 
     def start(self, w: int, h: int, with_sound: bool) -> None:
-        options = {"fflags": "+bitexact"}  # without the random number that Matroska has for each file
+        options = {"fflags": "+bitexact"}  # no random number in Matroska files
         options |= {"movflags": "+faststart"} if self.codec.suffix in (".mp4", ".mov") else {}
         self.clip = av.open(f"file:{self.part}", "w", options=options)
         self.clip.metadata["comment"] = self.comment
@@ -158,14 +158,14 @@ class ClipWriter:
         if self.source and self.source.stream:
             tags = self.source.stream.codec_context
             context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
-            if tags.colorspace == UNSPECIFIED:  # decoded as BT.601; players then guess the same as for the source
+            if tags.colorspace == UNSPECIFIED:  # decoded as BT.601; players then choose the same as for the source
                 context.colorspace = UNSPECIFIED
         if self.source and with_sound:
             self.sound = Sound(self.clip, self.source.sound_file, self.codec, self.source.source.start + self.first_t)
         self.clip.start_encoding()
 
     def mux_sound(self, t: float) -> None:
-        """The sound up to t seconds; a clip goes on without it where it fails."""
+        """Write the sound up to t seconds; where that fails, the clip has no more sound."""
         if self.sound:
             try:
                 self.sound.mux_until(t)
