@@ -21,6 +21,7 @@ from .networks.cores import core_count
 CLONE = PACKAGE.parent
 # In a clone the project's folder; where pip installed the package, the current one, for results.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
+MAX_NUMBER = 2**31 - 1  # larger ones overflow in the libraries
 MAX_PIXELS = 178_956_970  # of a picture; Pillow's limit against decompression bombs
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
 NOT_IN_SETTINGS = [  # options that do not change results
@@ -51,13 +52,13 @@ def net_resolution(text: str) -> tuple[int, int]:
 
 
 def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
-    """A parser of whole numbers of at least `least`, and of `also`."""
+    """A parser of whole numbers from `least` to MAX_NUMBER, and of `also`."""
 
     def parse(text: str) -> int:
-        if text.removeprefix("-").isdecimal() and (int(text) >= least or int(text) == also):
+        if text.removeprefix("-").isdecimal() and (least <= int(text) <= MAX_NUMBER or int(text) == also):
             return int(text)
         other = "" if also is None else f"{also} or "
-        raise argparse.ArgumentTypeError(f"{text!r} is not {other}a whole number from {least}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not {other}a whole number from {least} to {MAX_NUMBER}")
 
     return parse
 

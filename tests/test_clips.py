@@ -249,6 +249,12 @@ def copy(name, out, codec="h264", **options):
     return sink
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_step_longer_than_the_clip_leaves_one_frame(tmp_path, clip, codec):
+    copy(clip, tmp_path / f"b{CODECS[codec].suffix}", codec, step=2**31 - 1)
+    assert [shade for _, _, shade in read(tmp_path / f"b{CODECS[codec].suffix}")[0]] == [0]
+
+
 def test_a_pixel_keeps_its_form(tmp_path):
     path = make_clip(tmp_path / "a.mp4", codec="libx264", sample_aspect_ratio=Fraction(2))
     for rotate, aspect in ((0, 2), (90, Fraction(1, 2))):

@@ -90,6 +90,7 @@ def test_paths_on_the_screen_are_short_but_for_those_of_a_cluster(parser):
         ("--stages 7", "6"),
         ("--background green", "white"),
         ("--frame_step 0", "whole number from 1"),
+        ("--max_pixels 99999999999999999999", "from 1 to 2147483647"),
         ("--frame_first 9 --frame_last 3", "frame_last"),
         ("--frame_rotate 45", "270"),
         ("--codec divx", "h264"),

@@ -23,6 +23,7 @@ from .sound import Sound
 from .sources import ANY_TEXT
 from .storage import Name, open_file
 
+MIN_FPS = Fraction(1, 1001)  # with a large step between frames
 UNSPECIFIED = 2  # FFmpeg's number for an unknown colour matrix
 
 
@@ -35,7 +36,8 @@ def clip_writer(
     source: the clip whose sound, form of pixels and colour tags the new one gets.
     """
     with atomic_write(path, options.get("partial")) as part:
-        writer = ClipWriter(path, part, Fraction(fps).limit_denominator(1001), CODECS[codec], source, **options)
+        rate = max(MIN_FPS, Fraction(fps).limit_denominator(1001))
+        writer = ClipWriter(path, part, rate, CODECS[codec], source, **options)
         try:
             yield writer
         finally:
