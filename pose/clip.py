@@ -1,4 +1,4 @@
-"""What get_hpe_video.py does with each clip: read, infer, draw, write; stop at Ctrl-C, and go on from there."""
+"""What get_hpe_video.py does with each clip: read, infer, draw, write; stop at Ctrl-C, resume."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Clips:
 
 
 def result_names(args: argparse.Namespace, stem: str) -> dict[str, str]:
-    """What each result of a clip is called below the output folder."""
+    """Each result's path in the output folder."""
     path = f"Video{args.mode}/{stem}"
     names = {"clip": f"{path}_skeleton_{args.mode}{CODECS[args.codec].suffix}"}
     names |= {"json": f"{path}_json"} if args.write_json else {}
@@ -107,7 +107,7 @@ def result_names(args: argparse.Namespace, stem: str) -> dict[str, str]:
 
 
 def is_done(folder: storage.Name, names: dict[str, str], settings: dict[str, Any]) -> bool:
-    """Whether the results are there, made with the same settings."""
+    """Whether all results exist and have these settings."""
     paths = {kind: storage.join(folder, name) for kind, name in names.items() if kind != "angles"}
     return all(map(storage.exists, paths.values())) and has_comment(paths["clip"], settings_tag(settings))
 
@@ -116,7 +116,7 @@ class ClipJob:
     """One clip, from its source to its results.
 
     source.stop() makes run() raise KeyboardInterrupt at the next inference. What was done is kept then, and with
-    args.resume a later job with the same settings goes on from there.
+    args.resume a later job with the same settings continues it.
     """
 
     def __init__(self, clips: Clips, name: str, stem: str, folder: Path, settings: dict[str, Any]) -> None:
@@ -190,9 +190,9 @@ class ClipJob:
         return interpolate(frames, timed, step, not is_live(self.name), self.checkpoint.last)
 
     def render(self, frame: PosedFrame) -> np.ndarray:
-        """The frame, which is drawn on, or a plain background of its size, with everyone's skeleton."""
+        """The frame itself, or a plain background of its size, with everyone's skeleton."""
         canvas = on_background(frame.picture, BACKGROUNDS[self.args.background])
-        options = drawing_options(self.args) | {"copy": False}  # a 4K frame less in memory
+        options = drawing_options(self.args) | {"copy": False}  # saves a 4K frame of memory
         picture = draw_skeleton(canvas, frame.people, self.estimator.skeleton, frame.ids, **options)
         if self.args.frame_info:
             draw_frame_info(picture, frame.number, frame.t)
@@ -208,7 +208,7 @@ class ClipJob:
             "resumes_at": self.checkpoint.summary.first_t if self.resumes else None,
             "comment": settings_tag(self.checkpoint.settings),
         }
-        with contextlib.ExitStack() as stack:  # the clip is closed first: where that fails, there is no JSON either
+        with contextlib.ExitStack() as stack:  # the clip is closed first; if that fails, there is no JSON either
             if not is_live(self.name):
                 stack.enter_context(self.checkpoint.saved(partial, self.estimator))
             if args.write_json:
@@ -225,10 +225,10 @@ class ClipJob:
             yield write, writer.notes
             writer.close()
             if args.write_json:
-                set_aside(self.json)  # so that a kill never leaves older JSON with the new clip
+                set_aside(self.json)  # a kill must not leave older JSON with the new clip
 
     def report(self) -> str:
-        """What the screen shows of the clip."""
+        """Lines for the screen."""
         made = show_results(self.args, [path for path in self.paths.values() if path.exists()])
         lines = [*self.messages, self.checkpoint.summary.report(self.name, self.source.fps, self.clock, made)]
         if self.args.verbose:

@@ -23,7 +23,7 @@ from .options import BACKGROUNDS, drawing_options, estimator_options, result_set
 class Photos:
     """Call it with a photo's name and the stem of its results' names. args: of the command line."""
 
-    stop = None  # Ctrl-C may end it at any moment: a file is written whole or not at all
+    stop = None  # Ctrl-C may interrupt at any moment, as files are written whole or not at all
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -36,7 +36,7 @@ class Photos:
         self.description = self.estimator.description
 
     def __call__(self, name: str, stem: str) -> Outcome:
-        """Writes the results. The first and the last carry a settings tag: where both have it, all are of one run."""
+        """Writes the results; the first and the last have a settings tag, which shows that all are of one run."""
         args, names = self.args, self.result_names(stem)
         tag = settings_tag(result_settings(args, self.description, [name]))
         results = [storage.join(args.output_dir, result) for result in names.values()]
@@ -63,7 +63,7 @@ class Photos:
         return Outcome(name, report, people_json=json, pictures=pictures)
 
     def result_names(self, stem: str) -> dict[str, str]:
-        """What each result of a photo is called below the output folder, in the order in which they are written."""
+        """Each result's path in the output folder, in the order in which they are written."""
         args, path = self.args, f"Image{self.args.mode}/{stem}"
         names = {"Keypoints": f"{path}-Keypoints-{args.mode}.jpg"}
         names |= {"JSON": f"{path}_keypoints.json"} if args.write_json else {}
