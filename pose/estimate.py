@@ -25,18 +25,18 @@ from .skeletons import COCO, SKELETONS, Skeleton
 from .topdown import PRESETS, ROTATIONS, UPRIGHT, TopDown, rotate_people
 from .track import Tracked, Tracker
 
-MIN_SCORE = 1e-6  # 0 would say "not found"
+MIN_SCORE = 1e-6  # as 0 means "not found"
 
 
 class PoseEstimator:
     """Call it with a picture (H, W, 3) for the people in it.
 
     mode: COCO (18 keypoints) or MPI (15).
-    network: openpose, blazepose (the two networks in this package) or auto: OpenPose's where its weights are.
+    network: openpose, blazepose (the two bundled networks) or auto: OpenPose's where its weights are.
     device: cpu or gpu. engine: opencv, openvino, onnxruntime, tensorrt or auto: the fastest that works there.
-    precision: auto or fp32; bf16: twice as fast on processors that multiply it, keypoints a little off (OpenVINO).
-    net_wh: the most that the heatmap network's input may measure, width and height in pixels; -1 for one: no limit.
-    stages: of OpenPose's network, 1 to 6. accuracy: fast, balanced or best. threshold: the least score, 0 to 1.
+    precision: auto or fp32; bf16: twice as fast on processors that multiply it, keypoints less exact (OpenVINO).
+    net_wh: the largest input of the heatmap network, width and height in pixels; -1 for one: no limit.
+    stages: of OpenPose's network, 1 to 6. accuracy: fast, balanced or best. threshold: the lowest score, 0 to 1.
     number_people_max: -1 for everyone.
     ValueError or TypeError for other values; PoseError where the weights or the device are missing.
     """
@@ -74,12 +74,12 @@ class PoseEstimator:
         if name == "openpose":
             self.openpose = self.load_openpose(OPENPOSE[mode], Path(model_folder), stages)
         elif stages != STAGES:
-            raise PoseError("Only OpenPose's networks have stages to leave out, not the two in the box", "stages")
+            raise PoseError("Only OpenPose's networks have stages to leave out, not the bundled ones", "stages")
         else:
             self.topdown  # noqa: B018  loaded now, so that what is missing is reported before any work
 
     def load_openpose(self, model: Model, folder: Path, stages: int) -> HeatmapNetwork:
-        """The network; meanwhile its weights are compared with the published ones, and a difference is reported."""
+        """The network; meanwhile its weights are compared with the published ones, to report a difference."""
         with ThreadPoolExecutor(1) as pool:
             is_genuine = pool.submit(model.weights.is_genuine, folder)
             network = HeatmapNetwork(model, folder, self.engine, self.net_wh, stages, self.preset.mirrored)
@@ -92,17 +92,17 @@ class PoseEstimator:
 
     @property
     def heatmap_network(self) -> HeatmapNetwork:
-        """Call it with a picture for the Maps of its own skeleton, which is COCO's for the networks in the box."""
+        """Call it with a picture for the Maps of its own skeleton, which is COCO's for the bundled networks."""
         return self.openpose or self.topdown.detector
 
     @property
     def description(self) -> str:
-        """One line: what runs, why, under which licence, where; a second one where an engine is missing or broken."""
+        """One line: network, reason, licence, device and engine; a second one where an engine is missing or broken."""
         if self.openpose:
             name, licence = self.openpose.model.name, "non-commercial research only"
         else:
             name, licence = f"{MOBILENET.name} and BlazePose", "Apache-2.0"
-        from_coco = "; MPI keypoints worked out from BlazePose's" if self.is_converted else ""
+        from_coco = "; MPI keypoints computed from BlazePose's" if self.is_converted else ""
         engine = self.engine
         where = f"{engine.device}, {engine.name}, {engine.precision}"
         return f"{name} ({self.reason}; {licence}{from_coco}) on {where}" + (f"\n{self.hint}" if self.hint else "")
@@ -119,7 +119,7 @@ class PoseEstimator:
         """The same people, (N, K, 6): x, y, score, and X, Y, Z in metres from the middle of the person's hips.
 
         X points to the right in the picture, Y down, Z away from the camera. (N, K, 3) with OpenPose's networks, which
-        see no third dimension.
+        estimate no depth.
         """
         check_picture(picture)
         if self.openpose is None:
@@ -127,7 +127,7 @@ class PoseEstimator:
         people = self.bottom_up(picture)
         if len(people):
             return people
-        # OpenPose's networks find upright people only. The small ones find others too, at a tenth of the cost.
+        # OpenPose's networks find upright people only; the bundled ones find others, at a tenth of the cost.
         found = self.topdown.estimate_people(picture)
         rotation = upright_rotation(found[0].next_crop.up) if found else None
         if rotation is None:
@@ -141,7 +141,7 @@ class PoseEstimator:
         return find_people(self.openpose(picture), self.skeleton, self.threshold, self.number_people_max)
 
     def to_people(self, estimates: list[PersonEstimate], picture: np.ndarray) -> np.ndarray:
-        """People (N, K, 6) of the skeleton asked for; what scores too little or is outside the picture is not found."""
+        """People (N, K, 6) of this skeleton; keypoints that score too low or are outside the picture are not found."""
         poses = [coco_to_mpi(one.pose) if self.is_converted else one.pose for one in estimates]
         people = np.array(poses, np.float32).reshape(-1, len(self.skeleton.keypoints), 6)
         inside = ((people[:, :, :2] >= 0) & (people[:, :, :2] <= np.subtract(picture.shape[1::-1], 1))).all(axis=2)
@@ -150,7 +150,7 @@ class PoseEstimator:
 
 
 def upright_rotation(up: np.ndarray) -> int | None:
-    """Which of ROTATIONS sets a person upright whose shoulders are in direction `up` (2,) from the hips; or None."""
+    """Which of ROTATIONS makes a person upright whose shoulders are in direction `up` (2,) from the hips; or None."""
     x, y = up.tolist()
     if abs(y) >= -UPRIGHT:
         return None if y < 0 else cv2.ROTATE_180

@@ -15,16 +15,16 @@ from .skeletons import Skeleton
 
 Tracked = tuple[np.ndarray, list[int] | None]  # people (N, K, 3 or 6) and, where they are tracked, their identities
 
-MATCH_DISTANCE = 0.3  # mean distance of two poses' keypoints, as a share of the person's size, that may be one person
-MAX_UNSEEN = 1.0  # seconds unseen after which a person who comes back counts as a new one
-MAX_GAP = 0.2  # seconds for which a missing keypoint is extrapolated with the rest of the person
+MATCH_DISTANCE = 0.3  # mean, of the keypoints of one person's poses in two frames, in sizes of the person
+MAX_UNSEEN = 1.0  # seconds after which a person who returns counts as a new one
+MAX_MISSING = 0.2  # seconds for which a missing keypoint is extrapolated from the others, or a person kept
 MAX_EXTRAPOLATION = 0.5  # seconds for which a person's motion is extrapolated
-MAX_INTERPOLATION = 0.5  # seconds between two inferences; frames in a longer gap show nobody
-SWAP_RATIO = 0.5  # left and right are exchanged where they are then so much nearer to the predicted pose,
-SWAP_DISTANCE = 0.05  # and are otherwise at least so far from it, in sizes of the person
-MAX_SWAP = 0.5  # seconds for which swaps are undone; one that lasts longer was right
+MAX_INTERPOLATION = 0.5  # seconds between two inferences; in a longer gap there are no people
+SWAP_RATIO = 0.5  # left and right are swapped if their distance to the predicted pose shrinks to this share,
+SWAP_DISTANCE = 0.05  # and is at least this without, in sizes of the person
+MAX_SWAP = 0.5  # seconds for which swaps are undone; a longer one is taken as right
 MIN_CUTOFF = 1.0  # Hz; the 1€ filter's cutoff for a keypoint at rest: lower is steadier
-BETA = 17.0  # Hz per (person's size / second); higher lags less when moving: at 17 a walk keeps the accuracy it had
+BETA = 17.0  # Hz per (person's size / second); higher lags less in motion, and at 17 a walk loses no accuracy
 HEIGHT = 1.7  # metres, the size of a person
 SPEED_CUTOFF = 1.0  # Hz; cutoff for the speed itself, the 1€ paper's value
 
@@ -49,7 +49,7 @@ class Track:
 
 
 class Tracker:
-    """Gives the people of successive frames identities and, with smooth, smooths their keypoints.
+    """Assigns identities to the people of successive frames and, with smooth, smooths their keypoints.
 
     Smoothing fills short gaps, undoes short swaps of left and right, and applies the 1€ filter.
     """
@@ -73,7 +73,7 @@ class Tracker:
             elif self.smooth and t > track.seen:
                 undo_swaps(track, person, t, self.skeleton)
                 track.keypoints_seen[person[:, 2] > 0] = t
-                extrapolate(track.pose, person, t - track.keypoints_seen <= MAX_GAP)
+                extrapolate(track.pose, person, t - track.keypoints_seen <= MAX_MISSING)
                 person[:] = one_euro(track, person, t - track.seen)
             track.pose, track.seen = person.copy(), t
             ids.append(track.id)
@@ -96,22 +96,22 @@ class Tracker:
 
 
 def undo_swaps(track: Track, person: np.ndarray, t: float, skeleton: Skeleton) -> None:
-    """Exchange left and right of arms, legs and face where the network has swapped them since the frame before."""
+    """Swap left and right of arms, legs and face back where the network has swapped them since the frame before."""
     predicted = track.predicted(t, rigid=False)
     for keypoints in skeleton.sided_groups:
         which, others = list(keypoints), [skeleton.mirrored[k] for k in keypoints]
-        exchanged = person[others]
-        seen = (predicted[which, 2] > 0) & (person[which, 2] > 0) & (exchanged[:, 2] > 0)
+        swapped = person[others]
+        seen = (predicted[which, 2] > 0) & (person[which, 2] > 0) & (swapped[:, 2] > 0)
         if not seen.any():
             continue
-        far, far_exchanged = (
+        far, far_swapped = (
             np.linalg.norm(pose[seen, :2] - predicted[which][seen, :2], axis=1).mean() / size(person)
-            for pose in (person[which], exchanged)
+            for pose in (person[which], swapped)
         )
-        if far < SWAP_DISTANCE or far_exchanged > SWAP_RATIO * far:
+        if far < SWAP_DISTANCE or far_swapped > SWAP_RATIO * far:
             track.swapped_since.pop(keypoints, None)
         elif t - track.swapped_since.setdefault(keypoints, t) <= MAX_SWAP:
-            person[which] = exchanged
+            person[which] = swapped
 
 
 Frame = tuple[int, float, np.ndarray]  # number, seconds, picture
@@ -176,12 +176,12 @@ def interpolated(
 ) -> tuple[np.ndarray, list[int]]:
     """People (N, K, 3) and their identities, `share` of the way from one inference to the next, `seconds` later.
 
-    A person or keypoint that only one of the two has is kept up to the middle, a person for at most MAX_GAP seconds.
+    A person or keypoint of only one of the two is kept up to the middle, a person for at most MAX_MISSING seconds.
     """
     nearer, other = (before, after) if share < 0.5 else (after, before)
     share = min(share, 1 - share)  # of the other
     poses = dict(zip(other[1], other[0], strict=True))
-    kept = [seconds <= MAX_INTERPOLATION and (i in poses or share * seconds <= MAX_GAP) for i in nearer[1]]
+    kept = [seconds <= MAX_INTERPOLATION and (i in poses or share * seconds <= MAX_MISSING) for i in nearer[1]]
     people, ids = nearer[0][kept], list(itertools.compress(nearer[1], kept))
     for person, identity in zip(people, ids, strict=True):
         if identity in poses:
@@ -193,7 +193,7 @@ def interpolated(
 def one_euro(track: Track, person: np.ndarray, dt: float) -> np.ndarray:
     """The person's pose (K, 3 or 6) smoothed with the track's last one, dt seconds ago (Casiez et al., CHI 2012).
 
-    Speed counts in sizes of the person, so that near and far people are smoothed alike.
+    Speed is in sizes of the person, so that near and far people are smoothed alike.
     """
     known = (track.pose[:, 2] > 0) & (person[:, 2] > 0)
     smoothed = person.copy()
@@ -207,5 +207,5 @@ def one_euro(track: Track, person: np.ndarray, dt: float) -> np.ndarray:
 
 
 def smoothing(cutoff: float | np.ndarray, dt: float) -> Any:
-    """How much of a new value a low-pass filter with this cutoff (Hz) takes, after dt seconds."""
+    """The weight of a new value in a low-pass filter with this cutoff (Hz), after dt seconds."""
     return 1 / (1 + 1 / (2 * math.pi * cutoff * dt))
