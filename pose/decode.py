@@ -63,7 +63,7 @@ def find_people(maps: Maps, skeleton: Skeleton, threshold: float = 0.1, number_p
         fill_gaps(people[0], maps, maps.values[: len(skeleton.keypoints)])
     people[:, :, 2] = np.clip(people[:, :, 2], 0, 1)
     people[people[:, :, 2] < threshold] = 0
-    return strongest_first(people[people[:, :, 2].any(axis=1)], number_people_max)
+    return strongest_first(people, number_people_max)
 
 
 def find_candidates(maps: Maps, skeleton: Skeleton) -> np.ndarray:

@@ -146,7 +146,7 @@ class PoseEstimator:
         people = np.array(poses, np.float32).reshape(-1, len(self.skeleton.keypoints), 6)
         inside = ((people[:, :, :2] >= 0) & (people[:, :, :2] <= np.subtract(picture.shape[1::-1], 1))).all(axis=2)
         people[~inside | (people[:, :, 2] < max(self.threshold, MIN_SCORE))] = 0
-        return strongest_first(people[people[:, :, 2].any(axis=1)], self.number_people_max)
+        return strongest_first(people, self.number_people_max)
 
 
 def upright_rotation(up: np.ndarray) -> int | None:

@@ -18,6 +18,8 @@ STDIN = "-"  # instead of a path: a list of paths comes on standard input
 LIST_SUFFIX = ".txt"
 MAX_STEM = 180  # bytes of a result's name before its ending; file systems allow 255 in all
 
+StemOf = Callable[[str], str | None]  # from a name on the command line, such as a camera's
+
 
 def find_files(
     names: Sequence[str],
@@ -25,7 +27,7 @@ def find_files(
     argument: str,
     recursive: bool = False,
     output: Path | str = Path(),
-    stem_of: Callable[[str], str | None] = lambda _: None,
+    stem_of: StemOf = lambda _: None,
 ) -> Iterator[tuple[str, str]]:
     """The files that paths, folders, patterns and lists of paths name, in order, each once; and their results' stems.
 
@@ -70,11 +72,7 @@ def is_list(name: str) -> bool:
 
 
 def expand(
-    name: str,
-    suffixes: tuple[str, ...],
-    recursive: bool,
-    output: Path | str,
-    stem_of: Callable[[str], str | None] = lambda _: None,
+    name: str, suffixes: tuple[str, ...], recursive: bool, output: Path | str, stem_of: StemOf = lambda _: None
 ) -> Iterator[tuple[str, str]]:
     """The files that one name matches, each with its stem, which with recursive mirrors the tree."""
     for word in read_lines(name) if is_list(name) else [name]:

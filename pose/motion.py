@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .poses import ANGLES, JOINTS, joint_angles
+from .poses import ANGLES, joint_angles, joint_keypoints
 from .skeletons import Skeleton
 
 SMOOTHING = 0.035  # seconds, standard deviation of a Gaussian: motions of 2 Hz keep nine tenths of their range
@@ -77,8 +77,7 @@ def motion_of(t: np.ndarray, poses: np.ndarray, skeleton: Skeleton) -> Motion:
     """The Motion of one person's poses (T, K, 3 or 6) at times t (T,) in seconds."""
     gaps = np.flatnonzero(np.diff(t) > CURVE_GAP)
     t, poses = np.insert(t, gaps + 1, (t[gaps] + t[gaps + 1]) / 2), np.insert(poses, gaps + 1, 0, axis=0)
-    keypoints = [[skeleton.keypoints.index(name[0] + part) for part in JOINTS[name[1:]]] for name in ANGLES]
-    scores = poses[:, keypoints, 2].min(axis=2)  # (T, 8)
+    scores = poses[:, joint_keypoints(skeleton), 2].min(axis=2)  # (T, 8)
     degrees = smoothed(t, joint_angles(poses, skeleton), scores)
     certain = smoothed(t, scores, np.ones_like(scores)) >= CERTAIN  # as the degrees are averaged, too
     return Motion(t, degrees, certain, poses.shape[2] == 6)

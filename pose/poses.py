@@ -36,7 +36,8 @@ def strength(pose: np.ndarray) -> float:
 
 
 def strongest_first(people: np.ndarray, number_people_max: int = -1) -> np.ndarray:
-    """People (N, K, 3) in the order of their strength, number_people_max of them; -1: all."""
+    """People (N, K, 3) with any keypoint, in the order of their strength, number_people_max of them; -1: all."""
+    people = people[people[:, :, 2].any(axis=1)]
     order = sorted(range(len(people)), key=lambda number: -strength(people[number]))
     return people[order if number_people_max < 0 else order[:number_people_max]]
 
@@ -74,14 +75,18 @@ def extrapolate(before: np.ndarray, pose: np.ndarray, which: np.ndarray) -> None
     pose[which, :2] += moved
 
 
+def joint_keypoints(skeleton: Skeleton) -> list[list[int]]:
+    """(8, 3): the keypoints of each of ANGLES, the joint in the middle."""
+    return [[skeleton.keypoints.index(name[0] + part) for part in JOINTS[name[1:]]] for name in ANGLES]
+
+
 def joint_angles(people: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """(N, 8) degrees at the joints ANGLES of people (N, K, 3 or 6), 180 when stretched; nan where they are not seen.
 
     In space where there are metres, else in the picture.
     """
     columns = WORLD if people.shape[2] == 6 else slice(2)
-    corners = [[skeleton.keypoints.index(name[0] + part) for part in JOINTS[name[1:]]] for name in ANGLES]
-    points = people[:, corners]  # (N, 8, 3, 3 or 6)
+    points = people[:, joint_keypoints(skeleton)]  # (N, 8, 3, 3 or 6)
     middle = points[:, :, 1, columns]
     a, b = (points[:, :, end, columns] - middle for end in (0, 2))
     along, lengths = (a * b).sum(axis=2), np.linalg.norm(a, axis=2) * np.linalg.norm(b, axis=2)

@@ -33,7 +33,6 @@ UPRIGHT = -0.57  # y of the direction from hips to shoulders: up to 55° from th
 LARGER_SCALES = 1.7, 2.4  # of the sides of the detector's usual input, where that one finds nobody
 CLEAR_PEAK = 0.1  # of the detector's heatmaps; lower ones may be noise
 MIN_UNEXPLAINED = 4  # keypoints with a clear peak outside all crops, from which a lying person may be there
-MIRRORED = list(COCO.mirrored)
 ROTATIONS = {  # of the picture, and the way back
     cv2.ROTATE_90_CLOCKWISE: cv2.ROTATE_90_COUNTERCLOCKWISE,
     cv2.ROTATE_90_COUNTERCLOCKWISE: cv2.ROTATE_90_CLOCKWISE,
@@ -145,7 +144,7 @@ class TopDown:
 
 def is_better(later: PersonEstimate, before: PersonEstimate) -> bool:
     """Whether a pass improves on the one before. For left and right the later one counts, as it is better exposed."""
-    swapped = later.pose[MIRRORED]
+    swapped = later.pose[list(COCO.mirrored)]
     if pose_distance(swapped, before.pose) < pose_distance(later.pose, before.pose):
         return is_person(later)
     return later.confidence > before.confidence - LATER_PASS

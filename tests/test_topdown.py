@@ -1,4 +1,4 @@
-"""The two networks in the box on real pictures: everyone once, in their own keypoints, and nobody where nobody is."""
+"""The two bundled networks on real pictures: everyone once, in their own keypoints, and nobody where nobody is."""
 
 import cv2
 import ground_truth
