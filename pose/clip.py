@@ -17,8 +17,8 @@ from .draw import draw_frame_info, draw_skeleton, on_background
 from .estimate import VideoPoseEstimator
 from .jobs import Outcome
 from .media import storage
-from .media.atomic import remove_leftovers, set_aside
-from .media.checkpoint import Checkpoint, find_checkpoint, free_partial_names, remove_partial
+from .media.atomic import remove, remove_leftovers, set_aside
+from .media.checkpoint import Checkpoint, find_checkpoint, free_partial_names
 from .media.codecs import CODECS
 from .media.reader import ClipReader
 from .media.report import Stopwatch, progress
@@ -156,7 +156,8 @@ class ClipJob:
             if self.checkpoint.plot:
                 self.checkpoint.plot.save(self.paths["poses"], self.paths["angles"])
         if self.resumes:
-            remove_partial(self.partial)
+            for path in self.partial:
+                remove(path)
         return self.source.notes + notes
 
     def notify(self, sentence: str) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from .. import PoseError
 from ..skeletons import SKELETONS, Skeleton
-from .atomic import add_to_stem, atomic_write, remove
+from .atomic import add_to_stem, atomic_write
 from .report import Summary
 
 CLASSES = {  # that a checkpoint may hold, and their modules
@@ -182,8 +182,3 @@ def decode(value: Any) -> Any:
     made = made_of.__new__(made_of)  # its constructor is not run
     vars(made).update(fields)
     return made
-
-
-def remove_partial(partial: Partial) -> None:
-    for path in partial:
-        remove(path)

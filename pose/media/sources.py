@@ -39,7 +39,7 @@ Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds si
 class Camera:
     """A camera's frames, without end."""
 
-    count, max_gap, pixel_aspect, notes, files, is_endless = 0, CLOCK_JUMP, Fraction(1), (), (), True
+    count, max_gap, pixel_aspect, notes, is_endless = 0, CLOCK_JUMP, Fraction(1), (), True
 
     def __init__(self, number: str) -> None:
         self.number = number
@@ -88,7 +88,6 @@ class Pictures:
             raise PoseError(f"There is no picture {name}", "video")
         start, end = paths[0][0], paths[-1][0]
         self.paths = [(number - start, path) for number, path in paths]
-        self.files = [path for _, path in paths]
         self.count = end - start + 1
         missing = self.count - len(paths)
         self.notes = [f"lacks {missing} of the numbers from {start} to {end}"] if missing else []
@@ -106,10 +105,10 @@ class Video:
     """A clip's file or a stream's address. start: the container's time, in seconds, of frame 0."""
 
     def __init__(self, name: str) -> None:
-        self.files = [] if is_live(name) else [Path(name)]
-        for path in self.files:
-            check_is_file(path, "video")
-        self.name = name if is_live(name) else f"file:{name}"  # else a colon in a path would mean a protocol
+        self.is_live = is_live(name)
+        if not self.is_live:
+            check_is_file(Path(name), "video")
+        self.name = name if self.is_live else f"file:{name}"  # FFmpeg would take a colon in a path for a protocol's
         self.open()
         rate = self.stream.average_rate if self.container.duration else self.stream.guessed_rate
         self.fps = float(rate or 0)
@@ -118,14 +117,14 @@ class Video:
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
         self.max_gap = CLOCK_JUMP if may_jump else float("inf")
         is_file = self.container.size > 0 and self.container.format.name != "hls"  # also one that a server sends
-        self.is_endless = is_live(name) and not seconds and not is_file
+        self.is_endless = self.is_live and not seconds and not is_file
         self.start, self.broken, self.breaks_off, self.transposed = 0.0, 0, False, False
         self.matrix: list[list[float]] | None = None  # by which players rotate and flip the pictures
         self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
 
     def open(self) -> None:
         name = self.name.removeprefix("file:")
-        options = LIVE_PROTOCOLS if "://" in name else FILE_PROTOCOLS
+        options = LIVE_PROTOCOLS if self.is_live else FILE_PROTOCOLS
         options = options | ({"rtsp_transport": "tcp"} if name.startswith("rtsp") else {})
         try:
             self.container: Any = av.open(self.name, "r", None, options, timeout=SILENT_FOR, **ANY_TEXT)
@@ -148,10 +147,10 @@ class Video:
     def notes(self) -> list[str]:
         damaged = counted(self.broken, "damaged frame or packet", "damaged frames or packets")
         notes = [f"has {damaged}"] if self.broken else []
-        return notes + (["stopped sending"] if self.breaks_off and not self.files else [])
+        return notes + (["stopped sending"] if self.breaks_off and self.is_live else [])
 
     def frames(self, first: int) -> Iterator[Frame]:
-        target = self.seek(first) if first and not is_live(self.name) else None
+        target = self.seek(first) if first and not self.is_live else None
         number, frames = 0, self.decode()
         if target is not None:
             number, landed = first, next(frames, None)
@@ -245,7 +244,7 @@ def is_numbered(name: str) -> bool:
 def source_files(name: str) -> list[Path | str]:
     """A source's files; none for cameras and addresses."""
     if is_numbered(name):
-        return list(Pictures(name).files)
+        return [path for _, path in Pictures(name).paths]
     return [name] if is_remote(name) or not is_live(name) else []
 
 
