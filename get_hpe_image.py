@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for outcome in in_order(progress.watch(jobs(photos))):
             if outcome.people_json:
                 write(outcome.name, 0, 0, people_from_json(outcome.people_json))
-            titles = {f"{kind}, {outcome.name}, a key goes on": picture for kind, picture in outcome.pictures.items()}
+            titles = {f"{kind}, {outcome.name}, any key: next": picture for kind, picture in outcome.pictures.items()}
             if titles:
                 windows.show(titles, wait=True)
     return progress.finish()

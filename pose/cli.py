@@ -86,7 +86,7 @@ def check_environment() -> None:
     for name in OPENCV_NUMBERS:
         value = os.environ.get(name, "0")
         if not re.fullmatch(r"\d{1,9}", value):  # OpenCV would abort or fail to import
-            raise PoseError(f"The environment variable {name} is {value!r} and no number; remove it with: unset {name}")
+            raise PoseError(f"The environment variable {name} is {value!r}, not a number; remove it with: unset {name}")
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ def find_files(
     found = []
     for name in names:
         if not name:
-            raise PoseError("An empty name is no path", argument)
+            raise PoseError("An empty name is not a path", argument)
         files = expand(name, suffixes, recursive, output, stem_of)
         first = next(files, None)
         if first is None and not is_list(name):
@@ -116,7 +116,7 @@ def read_lines(name: str) -> Iterator[str]:
     with open(sys.stdin.fileno() if name == STDIN else name, "rb", closefd=name != STDIN) as lines:
         for line in lines:
             if b"\0" in line:
-                raise PoseError(f"{name} is no list of paths in UTF-8", "list")
+                raise PoseError(f"{name} is not a list of paths in UTF-8", "list")
             if path := line.rstrip(b"\r\n"):
                 yield os.fsdecode(path)
 

@@ -21,7 +21,7 @@ LABEL_GAPS = 0.5 + np.arange(12)  # from a keypoint to its label, in heights of 
 def draw_labels(
     canvas: np.ndarray, people: np.ndarray, widths: list[int], text_of: Callable[[int, float], str]
 ) -> None:
-    """A text of (keypoint, score) next to each keypoint of people (N, K, 3), covering no keypoint and no other text.
+    """A text of (keypoint, score) next to each keypoint of people (N, K, 3), clear of keypoints and other texts.
 
     A text far from its keypoint has a line to it; one without room is left out. widths: the people's limb widths in
     pixels, which set the texts' sizes.

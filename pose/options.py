@@ -79,7 +79,7 @@ def folder(text: str) -> Path | str:
 
 
 def auto_or(parse: Callable[[str], Any], auto: Any = None) -> Callable[[str], Any]:
-    """A parser that also takes the word auto, which gives the value `auto`."""
+    """A parser that also accepts the word auto, for the value `auto`."""
     return lambda text: auto if text == "auto" else parse(text)
 
 

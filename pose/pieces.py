@@ -202,11 +202,11 @@ def infer(
     crops = estimator.crops
     clips.source = clips.open(name, first, last)
     step = clips.network_step(clips.source)
-    goes_on = warm_up > 0 and bool(state or not crops)
-    clips.source.first -= (step - 1) * clips.args.frame_step if goes_on else warm_up
+    continues = warm_up > 0 and bool(state or not crops)
+    clips.source.first -= (step - 1) * clips.args.frame_step if continues else warm_up
     inferred: list[Inferred] = []
     with clips.source as source:
-        frames: Any = (chunk[-1][1:] for chunk in chunks(source, step, int(goes_on)))
+        frames: Any = (chunk[-1][1:] for chunk in chunks(source, step, int(continues)))
         for (t, picture), next_frame in itertools.pairwise(itertools.chain(frames, [None])):
             inferred.append((t, estimator.infer(picture, t, next_frame)))
             if stateless and joins(inferred[-1], crops.lost_at, stateless):

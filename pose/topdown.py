@@ -133,7 +133,7 @@ class TopDown:
     def estimate_person(
         self, picture: np.ndarray, candidate: np.ndarray, passes: int, masked: Sequence[np.ndarray] = ()
     ) -> PersonEstimate:
-        """The person of a candidate (18, 3): the best of so many passes, each in the crop that the one before gives."""
+        """The person of a candidate (18, 3): the best of so many passes, each in the next_crop of the one before."""
         best = self.landmarks(picture, crop_around(candidate), self.preset.mirrored, masked)
         crop = best.next_crop
         for _ in range(passes - 1):

@@ -115,7 +115,7 @@ def load_checkpoint(partial: Partial, settings: dict[str, Any]) -> Checkpoint:
     jsons = len(list(partial.json.glob("*"))) if settings.get("write_json") else checkpoint.summary.frames
     clip_bytes = partial.clip.stat().st_size if partial.clip.exists() else 0
     if (clip_bytes, jsons) != (checkpoint.clip_bytes, checkpoint.summary.frames):
-        raise PoseError(f"{partial.clip} or its JSON is no longer what {partial.checkpoint.name} says", "resume")
+        raise PoseError(f"{partial.clip} or its JSON no longer matches {partial.checkpoint.name}", "resume")
     checkpoint.settings = settings
     checkpoint.summary.resumed_from = checkpoint.summary.frames
     return checkpoint

@@ -51,7 +51,7 @@ def read_picture(path: Path) -> np.ndarray:
 def check_is_file(path: Path, argument: str) -> None:
     """PoseError for pipes, devices and sockets, which may never end."""
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise PoseError(f"{path} is a pipe, device or socket and no file", argument)
+        raise PoseError(f"{path} is a pipe, device or socket, not a file", argument)
 
 
 @contextlib.contextmanager

@@ -100,10 +100,10 @@ class ClipReader:
     def notes(self) -> list[str]:
         """What is wrong with the clip, as sentences without full stop."""
         notes = [f"{self.name} {note}" for note in self.source.notes]
-        notes += [f"{self.name} was away for {self.away:.0f} s"] if self.away else []
+        notes += [f"{self.name} sent nothing for {self.away:.0f} s"] if self.away else []
         if self.ended and self.t * self.source_fps + 1 < 0.9 * self.end:
-            gave = f"gave {counted(self.frames_read, 'frame')} of the {self.frames_expected}"
-            notes.append(f"{self.name} {gave} that its container reports: it may be cut off or damaged")
+            frames = f"{counted(self.frames_read, 'frame')} of the {self.frames_expected}"
+            notes.append(f"{self.name} gave {frames} that its container reports: it may be cut off or damaged")
         return notes
 
     @property

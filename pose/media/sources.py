@@ -52,7 +52,7 @@ class Camera:
         except cv2.error:  # a number that no camera can have
             self.capture = cv2.VideoCapture()
         if not self.capture.isOpened():
-            raise PoseError(f"Camera {self.number} does not answer", "video")
+            raise PoseError(f"Camera {self.number} cannot be opened", "video")
 
     def frames(self, first: int) -> Iterator[Frame]:
         number, start = 0, None

@@ -48,7 +48,7 @@ def clip_writer(
 class ClipWriter:
     """Encodes frames in a thread of its own into `part`, which will be called `path`. notes: what went wrong.
 
-    resumes_at: seconds of the first frame of the clip `partial`, from which this one goes on. comment: for the clip.
+    resumes_at: seconds of the first frame of the clip `partial`, which this one continues. comment: for the clip.
     """
 
     path: Path

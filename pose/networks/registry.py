@@ -58,7 +58,7 @@ class WeightsFile:
             raise PoseError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
         starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"}
         kinds = [what for known, what in starts.items() if start.startswith(known)] if start else ["empty"]
-        what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
+        what = f"{kinds[0]}, not a network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
         raise PoseError(f"{path} is {what}; {remedy}")
 
     def read(self, folder: Path) -> bytes:
