@@ -124,7 +124,7 @@ class Video:
 
     def open(self) -> None:
         name = self.name.removeprefix("file:")
-        options = LIVE_PROTOCOLS if self.is_live else FILE_PROTOCOLS
+        options = LIVE_PROTOCOLS if "://" in name else FILE_PROTOCOLS
         options = options | ({"rtsp_transport": "tcp"} if name.startswith("rtsp") else {})
         try:
             self.container: Any = av.open(self.name, "r", None, options, timeout=SILENT_FOR, **ANY_TEXT)
