@@ -25,7 +25,7 @@ people    float32 (N, K, 3): x, y in pixels of the source picture (the centre of
           from the middle of the hips, to the right in the picture, down, and away from the camera.
 Maps      a network's output, (C, h, w): heatmaps and part affinity fields, with the way back to the picture.
           It alone turns cells into pixels.
-Crop      a square of the picture around a person, turned so that they stand upright in it, with the way back.
+Crop      a square of the picture around a person, rotated so that they are upright in it, with the way back.
 Skeleton  names of keypoints, limbs between them, the channels of each limb's field. Frozen, 0-based.
 
 The letters: N people, K keypoints, L limbs, C channels, h×w cells of a map, H×W pixels of a picture.

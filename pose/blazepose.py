@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .crop import CROP_MARGIN, SIDE, Crop, make_crop
+from .crop import CROP_MARGIN, CROP_SIDE, Crop, make_crop
 from .maps import brighten
 from .networks.engines import Engine
 from .poses import size
@@ -23,7 +23,7 @@ from .skeletons import COCO, HEAD, HIPS, NECK, SHOULDERS
 
 LANDMARKS = 39  # 33 of the body and 6 that describe the crop
 CENTRE, RIM = 33, 34  # the middle of the hips, and a point straight above it on the circle around the body
-STRIDE = SIDE / 64  # pixels of the input in a cell of the heatmaps
+HEATMAP_STRIDE = CROP_SIDE / 64  # pixels of the input in a cell of the heatmaps
 CELL_CENTRE = 0.2  # of cell 0, in pixels of the input: measured against the landmarks on the labelled pictures
 REACH = 3  # cells on each side of a landmark over which its heatmap is averaged
 MIN_PEAK = 0.5  # of the heatmap there; with a lower one the landmark is not refined
@@ -92,7 +92,7 @@ class LandmarkNetwork:
         visible = inside[LANDMARK_OF]
         confidence = float(peaks[LANDMARK_OF][visible].mean()) if visible.any() else 0.0
         scores = peaks * inside
-        if landmarks[NOSE, 2] - landmarks[EARS, 2].mean() > FACE_AWAY * SIDE / (2 * CROP_MARGIN):
+        if landmarks[NOSE, 2] - landmarks[EARS, 2].mean() > FACE_AWAY * CROP_SIDE / (2 * CROP_MARGIN):
             scores[: EARS[0]] = 0  # nose and eyes of a head seen from behind
         next_crop = next_crop_of(crop.to_picture(landmarks[:, :2]))
         return PersonEstimate(coco_pose(xy, scores, crop.rotate_to_picture(world)), presence, confidence, next_crop)
@@ -107,10 +107,10 @@ class LandmarkNetwork:
 
 def merge_mirrored(one: Inference, mirrored: Inference) -> Inference:
     """The average of a crop's inference and its mirror image's, or the more confident one where they disagree."""
-    for values, width in zip(mirrored[:3], (SIDE - 1, SIDE - 1, 0), strict=True):
+    for values, width in zip(mirrored[:3], (CROP_SIDE - 1, CROP_SIDE - 1, 0), strict=True):
         values[:, 0] = width - values[:, 0]
     landmarks, refined, world, peaks = (values[MIRRORED] for values in mirrored[:4])
-    if np.linalg.norm(refined - one[1], axis=1)[LANDMARK_OF].mean() < MAX_MIRROR_DISTANCE * SIDE:
+    if np.linalg.norm(refined - one[1], axis=1)[LANDMARK_OF].mean() < MAX_MIRROR_DISTANCE * CROP_SIDE:
         return (landmarks + one[0]) / 2, (refined + one[1]) / 2, (world + one[2]) / 2, (peaks + one[3]) / 2, one[4]
     if peaks[LANDMARK_OF].mean() > one[3][LANDMARK_OF].mean():  # one of them confuses front and back
         return landmarks, refined, world, peaks, mirrored[4]
@@ -120,7 +120,7 @@ def merge_mirrored(one: Inference, mirrored: Inference) -> Inference:
 def mask_person(image: np.ndarray, pose: np.ndarray, crop: Crop) -> None:
     """Cover the body of a COCO pose (18, 3) in a crop's image, so that only the other person is visible."""
     points, found = np.rint(crop.to_input(pose[:, :2])).astype(int), pose[:, 2] > 0
-    width = BODY_WIDTH * size(pose) * SIDE / (2 * crop.half_side)
+    width = BODY_WIDTH * size(pose) * CROP_SIDE / (2 * crop.half_side)
     thickness = max(1, min(round(width), MAX_THICKNESS))
     for limb in COCO.drawn_limbs:
         if found[limb.start] and found[limb.end]:
@@ -139,7 +139,7 @@ def refine_by_heatmaps(landmarks: np.ndarray, heatmaps: np.ndarray) -> tuple[np.
 
     Where the peak is below MIN_PEAK the landmark stays. Peaks are between 0 and 1, the heatmaps before the sigmoid.
     """
-    cells = np.floor(landmarks / STRIDE).astype(int)[:, :, None] + np.arange(-REACH, REACH + 1)  # (39, 2, 7)
+    cells = np.floor(landmarks / HEATMAP_STRIDE).astype(int)[:, :, None] + np.arange(-REACH, REACH + 1)  # (39, 2, 7)
     inside = (cells >= 0) & (cells < heatmaps.shape[1])
     x, y = np.moveaxis(np.where(inside, cells, 0), 1, 0)
     logits = heatmaps[np.arange(LANDMARKS)[:, None, None], y[:, :, None], x[:, None]]  # (39, 7, 7)
@@ -147,7 +147,7 @@ def refine_by_heatmaps(landmarks: np.ndarray, heatmaps: np.ndarray) -> tuple[np.
     total = np.maximum(weights.sum(axis=(1, 2)), 1e-9)
     mean = np.stack([(weights * x[:, None]).sum(axis=(1, 2)), (weights * y[:, :, None]).sum(axis=(1, 2))], axis=1)
     peaks = weights.max(axis=(1, 2))
-    refined = STRIDE * mean / total[:, None] + CELL_CENTRE
+    refined = HEATMAP_STRIDE * mean / total[:, None] + CELL_CENTRE
     return np.where(peaks[:, None] >= MIN_PEAK, refined, landmarks), peaks
 
 

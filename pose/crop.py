@@ -11,7 +11,7 @@ import numpy as np
 from .poses import size
 from .skeletons import HEAD, HIPS, NECK, SHOULDERS
 
-SIDE = 256  # pixels of a crop's image, as BlazePose's landmark network takes it
+CROP_SIDE = 256  # pixels of a crop's image, as BlazePose's landmark network takes it
 CROP_MARGIN = 1.25  # half the crop's side, in radii of the circle around the body (MediaPipe)
 MIN_HALF_SIDE = 8.0  # pixels of the picture; smaller people are noise
 HIPS_BELOW = 2.0  # unknown hips are this many times as far below the neck as the head is above it,
@@ -29,14 +29,14 @@ class Crop:
     @property
     def matrix(self) -> np.ndarray:
         """(2, 3), from pixels of the picture to pixels of the network's input."""
-        scale = SIDE / (2 * self.half_side)
+        scale = CROP_SIDE / (2 * self.half_side)
         x, y = self.up.tolist()
         rotation = scale * np.array([[-y, x], [-x, -y]])
-        return np.column_stack([rotation, (SIDE - 1) / 2 - rotation @ self.centre])
+        return np.column_stack([rotation, (CROP_SIDE - 1) / 2 - rotation @ self.centre])
 
     def extract(self, picture: np.ndarray) -> np.ndarray:
         """The crop as an image (256, 256, 3) uint8 for the network; beyond the picture its border is repeated."""
-        matrix, shrink = self.matrix, int(self.half_side // (SIDE / 2))
+        matrix, shrink = self.matrix, int(self.half_side // (CROP_SIDE / 2))
         if shrink > 1:  # warpAffine does not average pixels
             (x0, y0), (x1, y1) = self.box(picture)
             part = picture[y0:y1, x0:x1]
@@ -44,7 +44,7 @@ class Crop:
             picture = cv2.resize(part, (-(-w // shrink), -(-h // shrink)), interpolation=cv2.INTER_AREA)
             scale = np.array([w / picture.shape[1], h / picture.shape[0]])
             matrix = np.column_stack([matrix[:, :2] * scale, matrix @ np.append((scale - 1) / 2 + (x0, y0), 1)])
-        return cv2.warpAffine(picture, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.warpAffine(picture, matrix, (CROP_SIDE, CROP_SIDE), borderMode=cv2.BORDER_REPLICATE)
 
     def box(self, picture: np.ndarray) -> np.ndarray:
         """(2, 2), the corners x0, y0 and x1, y1 of the smallest upright box of the picture that holds the crop."""

@@ -22,7 +22,7 @@ from .skeletons import FACE, Limb, Skeleton, rainbow
 
 LIMB_SHARE = 1 / 40  # a limb's width as a share of the person's size
 OPACITY, EDGE_LIGHT = 0.75, 0.4  # of limbs, and how much darker their edges are
-SIDES = {"R": ((40, 80, 240), (50, 170, 255)), "L": ((240, 120, 30), (255, 205, 60))}  # upper and lower arms and legs
+SIDE_COLOURS = {"R": ((40, 80, 240), (50, 170, 255)), "L": ((240, 120, 30), (255, 205, 60))}  # upper, lower
 TONES = (  # of people's trunks, in turn
     *((225, 225, 225), (90, 225, 250), (140, 225, 120)),
     *((240, 150, 220), (200, 190, 120), (150, 170, 255)),
@@ -167,7 +167,7 @@ def limb_style(end: str, tone: Colour) -> tuple[Colour, tuple[float, float]]:
     part, upper = end[1:], end[1:] in ("Elbow", "Knee")
     if end in FACE:
         return tone, FACE_TAPER
-    return (SIDES[end[0]][0 if upper else 1], TAPER[part]) if part in TAPER else (tone, TRUNK_TAPER)
+    return (SIDE_COLOURS[end[0]][0 if upper else 1], TAPER[part]) if part in TAPER else (tone, TRUNK_TAPER)
 
 
 def outlines(ends: np.ndarray, radii: np.ndarray) -> np.ndarray:

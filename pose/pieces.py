@@ -29,7 +29,7 @@ from .skeletons import SKELETONS
 from .track import MAX_UNSEEN, Tracked, Tracker, chunks
 from .window import Windows
 
-PIECE = 5.0  # seconds of a clip, at least
+MIN_PIECE = 5.0  # seconds of a clip, at least
 MAX_PIECES = 100  # of a clip, as its file is read from the start to find where a piece begins
 WARM_UP = 0.5  # seconds that a piece starts early
 PIECES_AHEAD = 4  # for each worker, submitted before they are drawn, at most
@@ -126,7 +126,7 @@ class Pieces:
         self.cluster, self.source, self.args = cluster, source, cluster.args
         self.stride = step * source.step  # in frames, as length and warm_up
         frames, per_second = source.end - self.args.frame_first, source.source_fps
-        self.count = min(MAX_PIECES, int(frames / per_second / PIECE))
+        self.count = min(MAX_PIECES, int(frames / per_second / MIN_PIECE))
         self.length = math.ceil(max(1, frames) / self.stride / max(1, self.count)) * self.stride
         self.warm_up = math.ceil(WARM_UP * per_second / self.stride) * self.stride
         first = math.ceil((source.first - self.args.frame_first) / self.stride) * self.stride  # inference

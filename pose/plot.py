@@ -72,8 +72,8 @@ class Plot:
         elif not self.poses:
             self.note = "No picture of the joints' angles: nobody was found."
         else:
-            with atomic_write(angles) as part:
-                angles_figure(self.poses, self.skeleton).savefig(part, dpi=120, format="png")
+            with atomic_write(angles) as temporary:
+                angles_figure(self.poses, self.skeleton).savefig(temporary, dpi=120, format="png")
 
 
 def angles_figure(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton) -> Figure:

@@ -199,13 +199,13 @@ def one_euro(track: Track, person: np.ndarray, dt: float) -> np.ndarray:
     smoothed = person.copy()
     for columns, unit in ((slice(2), size(person)), (WORLD, HEIGHT)):
         step = person[:, columns] - track.pose[:, columns]
-        track.speed[:, columns] += smoothing(SPEED_CUTOFF, dt) * (step / (dt * unit) - track.speed[:, columns])
+        track.speed[:, columns] += filter_weight(SPEED_CUTOFF, dt) * (step / (dt * unit) - track.speed[:, columns])
         track.speed[~known] = 0
         cutoff = MIN_CUTOFF + BETA * np.linalg.norm(track.speed[:, columns], axis=1, keepdims=True)
-        smoothed[known, columns] = (track.pose[:, columns] + smoothing(cutoff, dt) * step)[known]
+        smoothed[known, columns] = (track.pose[:, columns] + filter_weight(cutoff, dt) * step)[known]
     return smoothed
 
 
-def smoothing(cutoff: float | np.ndarray, dt: float) -> Any:
+def filter_weight(cutoff: float | np.ndarray, dt: float) -> Any:
     """The weight of a new value in a low-pass filter with this cutoff (Hz), after dt seconds."""
     return 1 / (1 + 1 / (2 * math.pi * cutoff * dt))

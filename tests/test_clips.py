@@ -469,7 +469,7 @@ def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
             pass
 
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
-    monkeypatch.setattr(reader, "RETRY", 0.2)
+    monkeypatch.setattr(reader, "RETRY_EVERY", 0.2)
     said = []
     frames, _ = read("0", last=5, on_lost=said.append)
     times = np.diff([t for _, t, _ in frames])

@@ -60,7 +60,7 @@ def client(monkeypatch, networks_loaded_once):
 
     monkeypatch.setattr(pieces.ClipsOnCluster, "__enter__", enter)
     monkeypatch.setattr(pieces.ClipsOnCluster, "__exit__", lambda *_: None)
-    monkeypatch.setattr(pieces, "PIECE", 0.8)
+    monkeypatch.setattr(pieces, "MIN_PIECE", 0.8)
     return client
 
 
@@ -120,7 +120,7 @@ def test_a_clip_in_pieces_is_one_clip(tmp_path, client, run):
 
 def test_workers_in_processes_of_their_own(tmp_path, monkeypatch, run, request):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(pieces, "PIECE", 0.8)
+    monkeypatch.setattr(pieces, "MIN_PIECE", 0.8)
     options = [interrupt.clip_with_sound(tmp_path / "a.mp4"), "--frame_last", 60, "--workers", 2]
     made = run(*options)
     assert [len(frame) for frame in people(made[1])] == [1] * 61
@@ -221,7 +221,7 @@ def test_what_is_not_cut(tmp_path, client, run, monkeypatch, nobody):
     """Where there are as many clips as workers, short clips, and those that do not report how long they are."""
     a, b = (make_clip(tmp_path / name, frames=100) for name in ("a.mp4", "b.mp4"))
     assert run(a, b, "--workers", 2)[0] == 0
-    monkeypatch.setattr(pieces, "PIECE", 2.1)
+    monkeypatch.setattr(pieces, "MIN_PIECE", 2.1)
     assert run(a, "--workers", 2)[0] == 0
     assert run(make_clip(tmp_path / "c.h264", codec="libx264"), "--workers", 2)[0] == 0
     assert [do for do, _ in client.tasks] == ["attempt_without_pictures"] * 4

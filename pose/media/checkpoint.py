@@ -83,8 +83,8 @@ class Checkpoint:
         except KeyboardInterrupt:
             if self.last and partial.clip.exists():
                 self.estimator, self.clip_bytes = estimator.state, partial.clip.stat().st_size
-                with atomic_write(partial.checkpoint) as part:
-                    part.write_bytes(to_bytes(vars(self) | {"settings": reprs(self.settings)}))
+                with atomic_write(partial.checkpoint) as temporary:
+                    temporary.write_bytes(to_bytes(vars(self) | {"settings": reprs(self.settings)}))
             raise
 
 

@@ -17,12 +17,12 @@ import numpy as np
 
 from .. import PoseError
 from .report import counted
-from .sources import USUAL_FPS, Camera, Frame, Pictures, Video, is_live, is_numbered
+from .sources import USUAL_FPS, Camera, Pictures, SourceFrame, Video, is_live, is_numbered
 
 QUEUE_LENGTH = 2  # frames, between reading and inference and between drawing and encoding
 INFERENCES_PER_SECOND = 15  # in a clip; poses in between are interpolated
 MAX_STEP = 4  # frames from one inference to the next, at most
-RETRY = 1.0  # seconds between two attempts to reopen a camera or address
+RETRY_EVERY = 1.0  # seconds between two attempts to reopen a camera or address
 ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
@@ -145,16 +145,16 @@ class ClipReader:
             for number, since, picture in self.timed(frames):
                 yield first + number, t + since, picture
 
-    def wait_for_source(self) -> Iterator[Frame]:
+    def wait_for_source(self) -> Iterator[SourceFrame]:
         """Its frames when it is back; none if the reader is stopped before."""
-        while not self.stopping.wait(RETRY):
+        while not self.stopping.wait(RETRY_EVERY):
             with contextlib.suppress(PoseError, StopIteration):
                 self.source.reopen()
                 frames = self.source.frames(0)
                 return itertools.chain([next(frames)], frames)
         return iter(())
 
-    def timed(self, frames: Iterator[Frame]) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:
+    def timed(self, frames: Iterator[SourceFrame]) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:
         """The frames at increasing times, by the frame rate where the source reports no time or its clock jumps."""
         t, shift = 0.0, None
         for number, reported, picture in frames:

@@ -33,7 +33,7 @@ FILE_PROTOCOLS = {"protocol_whitelist": "file"}  # that a playlist, which is a f
 LIVE_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,udp,rtp,rtsp,rtmp,rtmps,srt,crypto,httpproxy"}
 NUMBER = re.compile(r"%(0\d+)?d")  # in the name of numbered pictures
 
-Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds since the first if known, its picture
+SourceFrame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds if known, picture
 
 
 class Camera:
@@ -54,7 +54,7 @@ class Camera:
         if not self.capture.isOpened():
             raise PoseError(f"Camera {self.number} cannot be opened", "video")
 
-    def frames(self, first: int) -> Iterator[Frame]:
+    def frames(self, first: int) -> Iterator[SourceFrame]:
         number, start = 0, None
         while self.capture.grab():
             t = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
@@ -92,7 +92,7 @@ class Pictures:
         missing = self.count - len(paths)
         self.notes = [f"lacks {missing} of the numbers from {start} to {end}"] if missing else []
 
-    def frames(self, first: int) -> Iterator[Frame]:
+    def frames(self, first: int) -> Iterator[SourceFrame]:
         for number, path in self.paths:
             if number >= first:
                 yield number, number / USUAL_FPS, functools.partial(read_picture, path)
@@ -149,7 +149,7 @@ class Video:
         notes = [f"has {damaged}"] if self.broken else []
         return notes + (["stopped sending"] if self.breaks_off and self.is_live else [])
 
-    def frames(self, first: int) -> Iterator[Frame]:
+    def frames(self, first: int) -> Iterator[SourceFrame]:
         target = self.seek(first) if first and not self.is_live else None
         number, frames = 0, self.decode()
         if target is not None:

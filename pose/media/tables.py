@@ -40,9 +40,9 @@ def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable
     """
     try:
         with contextlib.ExitStack() as stack:
-            parts = {path: stack.enter_context(atomic_write(path, free_partial(path))) for path in paths}
+            files = {path: stack.enter_context(atomic_write(path, free_partial(path))) for path in paths}
             writers = {
-                path: stack.enter_context(FORMATS[path.suffix.lower()](part, skeleton)) for path, part in parts.items()
+                path: stack.enter_context(FORMATS[path.suffix.lower()](file, skeleton)) for path, file in files.items()
             }
 
             def write(file: str, frame: int, t: float, people: np.ndarray, ids: list[int] | None = None) -> None:

@@ -35,9 +35,9 @@ def clip_writer(
 
     source: the clip whose sound, form of pixels and colour tags the new one gets.
     """
-    with atomic_write(path, options.get("partial")) as part:
+    with atomic_write(path, options.get("partial")) as temporary:
         rate = max(MIN_FPS, Fraction(fps).limit_denominator(1001))
-        writer = ClipWriter(path, part, rate, CODECS[codec], source, **options)
+        writer = ClipWriter(path, temporary, rate, CODECS[codec], source, **options)
         try:
             yield writer
         finally:
@@ -46,13 +46,13 @@ def clip_writer(
 
 @dataclass
 class ClipWriter:
-    """Encodes frames in a thread of its own into `part`, which will be called `path`. notes: what went wrong.
+    """Encodes frames in a thread of its own into `temporary`, which will be called `path`. notes: what went wrong.
 
     resumes_at: seconds of the first frame of the clip `partial`, which this one continues. comment: for the clip.
     """
 
     path: Path
-    part: Path
+    temporary: Path
     fps: Fraction
     codec: Codec
     source: ClipReader | None = None
@@ -149,7 +149,7 @@ class ClipWriter:
     def start(self, w: int, h: int, with_sound: bool) -> None:
         options = {"fflags": "+bitexact"}  # no random number in Matroska files
         options |= {"movflags": "+faststart"} if self.codec.suffix in (".mp4", ".mov") else {}
-        self.clip = av.open(f"file:{self.part}", "w", options=options)
+        self.clip = av.open(f"file:{self.temporary}", "w", options=options)
         self.clip.metadata["comment"] = self.comment
         self.stream = self.codec.add_stream(self.clip, w, h, self.fps)
         if self.codec.is_gif:

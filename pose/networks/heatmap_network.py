@@ -14,20 +14,20 @@ from ..maps import STRIDE, Maps, brighten, fit
 from .engines import Engine, first_line
 from .registry import MOBILENET, Model
 
-SIDE = 368  # OpenPose's usual height of the network's input
+USUAL_SIDE = 368  # OpenPose's usual height of the network's input
 # Heatmaps are trained to 0 to 1 and fields to -1 to 1; mobilenet_thin's are -1.1 to 1.2 on photos and on noise. With
 # damaged weights they are thousands, infinity or NaN.
 MAX_VALUE = 4
 
 
 def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int, int]:
-    """The network input for a picture of w×h pixels: no more work than SIDE×SIDE, no side over twice SIDE.
+    """The network input for a picture of w×h pixels: no more work than 368×368, no side over twice 368.
 
     larger: factor for the sides of networks that fill the area; OpenPose's stay as they were trained.
     """
     if not fills_area:
-        return SIDE, SIDE
-    side = SIDE * larger
+        return USUAL_SIDE, USUAL_SIDE
+    side = USUAL_SIDE * larger
     scale = min(side / math.sqrt(w * h), 2 * side / max(w, h))
     w, h = (max(2 * STRIDE, int(side * scale) // STRIDE * STRIDE) for side in (w, h))
     return w, h
