@@ -112,6 +112,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
         groups = "input", "network", "people", "clip", "drawing", "output", "many files"
         self.groups = {name: self.add_argument_group(name) for name in groups}
+        self.add_common_options()
 
     def add(
         self, group: str, option: str, help: str, default: Any = None, allowed: Any = None, metavar: str | None = None
@@ -132,7 +133,7 @@ class Parser(argparse.ArgumentParser):
         add = self.groups["input"].add_argument
         add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
         add(option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help="the same, as an option")
-        self.add_common_options()
+        self.add("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, whole_number(1), "N")
 
     def add_common_options(self) -> None:
         """The options of both commands."""
@@ -142,7 +143,6 @@ class Parser(argparse.ArgumentParser):
         workers_help = "processes that share the files; auto: one for every two cores; needs Dask"
         table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
         options: list[tuple[Any, ...]] = [
-            ("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, positive, "N"),
             ("network", "--mode", "18 or 15 keypoints", "COCO", MODES),
             ("network", "--network", "auto: openpose where its weights are, else blazepose", "auto", NETWORKS),
             ("network", "--device", "gpu: CUDA or what else works here", "cpu", DEVICES),
