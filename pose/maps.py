@@ -60,7 +60,7 @@ def brighten(picture: np.ndarray, part: tuple = (), share: float = BRIGHTEST_SHA
     part: rows and columns to measure; share: of the pixels there that are at most BRIGHT afterwards.
     """
     blue, green, red = cv2.split(picture[part])
-    values = np.bincount(cv2.max(cv2.max(blue, green), red).ravel(), minlength=256)
+    values = np.bincount(np.asarray(cv2.max(cv2.max(blue, green), red), np.uint8).ravel(), minlength=256)
     brightest = int(np.searchsorted(values.cumsum(), share * values.sum()))
     gain = min(BRIGHT / max(brightest, 1), MAX_GAIN)
     return cv2.convertScaleAbs(picture, alpha=gain) if gain > 1 else picture

@@ -131,7 +131,7 @@ def is_whole(path: Path) -> bool:
             is_picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
             return is_picture and (path.suffix == ".png" or data.endswith(b"\xff\xd9"))
         if path.suffix in (".mp4", ".webm", ".mov", ".gif"):
-            with av.open(f"file:{path}", metadata_errors="replace") as clip:
+            with av.open(f"file:{path}") as clip:
                 return any(True for _ in clip.decode(video=0))
         if path.suffix == ".json":
             return json.loads(data) is not None

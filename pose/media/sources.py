@@ -116,7 +116,8 @@ class Video:
         self.count = self.stream.frames or round(seconds * self.fps)
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
         self.max_gap = CLOCK_JUMP if may_jump else float("inf")
-        is_file = self.container.size > 0 and self.container.format.name != "hls"  # also one that a server sends
+        has_size = (self.container.size or 0) > 0  # PyAV 19 has None for streams
+        is_file = has_size and self.container.format.name != "hls"  # also one on a server
         self.is_endless = self.is_live and not seconds and not is_file
         self.start, self.broken, self.breaks_off, self.transposed = 0.0, 0, False, False
         self.matrix: list[list[float]] | None = None  # by which players rotate and flip the pictures
