@@ -57,7 +57,7 @@ __all__ = ["COCO", "MPI", "PoseError", "PoseEstimator", "VideoPoseEstimator", "_
 
 
 class PoseError(Exception):
-    """Something a person can put right: one sentence that names the thing. argument: the parameter at fault, if any."""
+    """An error that the user can fix, as one sentence. argument: the parameter at fault, if any."""
 
     def __init__(self, sentence: str, argument: str = "") -> None:
         super().__init__(sentence)
