@@ -91,7 +91,7 @@ def test_the_plotted_angles_are_the_persons():
 
 
 def test_the_picture_of_angles(golden):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", "3.11")  # older ones place texts elsewhere
     figure = angles_figure(squats()[0], COCO)
     figure.set_dpi(60)
     figure.canvas.draw()
