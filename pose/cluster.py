@@ -55,7 +55,7 @@ class OnCluster:
 
     def __enter__(self) -> OnCluster:
         try:
-            from distributed import Client
+            from dask.distributed import Client
         except ImportError as error:
             reason = 'Several workers need the package Dask (pip install "dask[distributed]")'
             raise PoseError(reason, "workers") from error

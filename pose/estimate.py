@@ -102,7 +102,7 @@ class PoseEstimator:
             name, licence = self.openpose.model.name, "non-commercial research only"
         else:
             name, licence = f"{MOBILENET.name} and BlazePose", "Apache-2.0"
-        from_coco = "; MPI keypoints computed from BlazePose's" if self.is_converted else ""
+        from_coco = "; MPI keypoints worked out from BlazePose's" if self.is_converted else ""
         engine = self.engine
         where = f"{engine.device}, {engine.name}, {engine.precision}"
         return f"{name} ({self.reason}; {licence}{from_coco}) on {where}" + (f"\n{self.hint}" if self.hint else "")

@@ -34,7 +34,7 @@ def walk():
 def test_a_photo(tmp_path, mode, keypoints):
     estimator = PoseEstimator(mode, model_folder=tmp_path)
     where = f"mobilenet_thin and BlazePose (OpenPose {mode}'s weights are not here; Apache-2.0"
-    converted = {"COCO": "", "MPI": "; MPI keypoints computed from BlazePose's"}[mode]
+    converted = {"COCO": "", "MPI": "; MPI keypoints worked out from BlazePose's"}[mode]
     assert estimator.description.startswith(f"{where}{converted}) on CPU")
     people = estimator.estimate_3d(EXAMPLE)
     assert (people.shape, people.dtype) == ((1, keypoints, 6), np.float32)

@@ -201,7 +201,7 @@ def test_nobody_is_no_error(run, tmp_path):
 def test_mpi_on_a_fresh_clone(run, tmp_path, command, options, label, made):
     done = run(command, "--mode", "MPI", "--model_folder", ".", "--write_json", *options.split())
     assert (done.code, done.err) == (0, "")
-    assert "MPI keypoints computed from BlazePose's" in done.out
+    assert "MPI keypoints worked out from BlazePose's" in done.out
     (folder,) = (tmp_path / "Output").glob("*MPI")
     assert sorted(re.sub("example_(image|video)1", "", path.name) for path in folder.iterdir()) == made
     name, number = label.split()
