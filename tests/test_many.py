@@ -175,7 +175,7 @@ def outcomes(count, failed=()):
     return [(number, Outcome(str(number), error=errors.get(number))) for number in range(count)]
 
 
-@pytest.mark.parametrize(("count", "total"), [(jobs.MANY, None), (jobs.MANY + 1, 30)])
+@pytest.mark.parametrize(("count", "total"), [(jobs.MAX_UNSUMMARIZED, None), (jobs.MAX_UNSUMMARIZED + 1, 30)])
 def test_progress_of_many(capsys, monkeypatch, count, total):
     monkeypatch.setattr(jobs, "LOG_EVERY", 0)
     progress = Progress("photos", False, lambda: total)
@@ -187,7 +187,7 @@ def test_progress_of_many(capsys, monkeypatch, count, total):
     assert (" left, 0 failed" in out.splitlines()[0]) == bool(total)
     assert out.splitlines()[-1].endswith(", 2 failed")
     listed = f"2 of {count} photos failed:\n1\n3\n"
-    assert err == "Error: 1 is bad.\nError: 3 is bad.\n" + (listed if count > jobs.MANY else "")
+    assert err == "Error: 1 is bad.\nError: 3 is bad.\n" + (listed if count > jobs.MAX_UNSUMMARIZED else "")
 
 
 def test_progress_is_quiet(capsys, monkeypatch):
@@ -304,8 +304,8 @@ class Workers:
 
         self.sizes = []
         self.jobs = cluster.OnCluster(Deadly, argparse.Namespace(cluster=None, workers=2))
-        self.jobs.client, self.jobs.workers, self.jobs.address = self, 2, mock.Mock()
-        self.jobs.queue = cluster.queue_length(mock.Mock(WORKER_SATURATION=saturation))
+        self.jobs.client, self.jobs.workers, self.jobs.scheduler = self, 2, mock.Mock()
+        self.jobs.queue_length = cluster.queue_length(mock.Mock(WORKER_SATURATION=saturation))
 
     def names(self, count):
         """Of the files that were done, in order."""

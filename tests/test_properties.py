@@ -14,7 +14,8 @@ from pose import options
 from pose.crop import make_crop
 from pose.decode import find_people
 from pose.maps import fit
-from pose.media.results import atomic_write, people_to_json
+from pose.media.atomic import atomic_write
+from pose.media.results import people_to_json
 from pose.poses import pose_distance, similarity
 from pose.skeletons import COCO, SKELETONS
 from pose.topdown import ROTATIONS, rotate_people
