@@ -30,13 +30,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_inputs("--image_file", "PHOTO", example, photo_help)
     coco_help = "everyone in all inputs as COCO's keypoint results (.json)"
     parser.add("many files", "--write_coco_json", coco_help, None, options.path_ending(".json"), "FILE")
-    heatmaps_help = "also write what the network saw: all keypoints' heatmaps, one keypoint's by its name, or fields"
+    heatmaps_help = "also write the heatmaps: of all keypoints, of one by its name, or the part affinity fields"
     parser.add("output", "--heatmaps", heatmaps_help, None, str, "all|fields|KEYPOINT")
     args = parser.parse(argv)
     if args.write_coco_json and args.mode != "COCO":
-        parser.error("--write_coco_json takes --mode COCO")
+        parser.error("--write_coco_json needs --mode COCO")
     if args.skip_existing and (args.write_table or args.write_coco_json) and not args.write_json:
-        parser.error("a table with --skip_existing takes --write_json, from which rows of skipped photos come")
+        parser.error("a table with --skip_existing needs --write_json, for the rows of skipped photos")
     return args
 
 
@@ -64,9 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         count = functools.partial(inputs.count_files, args.inputs, SUFFIXES, args.recursive, results)
         progress = Progress("photos", args.quiet, count)
         for outcome in in_order(progress.watch(jobs(photos))):
-            if outcome.people:
-                write(outcome.name, 0, 0, people_from_json(outcome.people))
-            titles = {f"{kind}, {outcome.name}, a key goes on": picture for kind, picture in outcome.pictures.items()}
+            if outcome.people_json:
+                write(outcome.name, 0, 0, people_from_json(outcome.people_json))
+            titles = {f"{kind}, {outcome.name}, any key: next": picture for kind, picture in outcome.pictures.items()}
             if titles:
                 windows.show(titles, wait=True)
     return progress.finish()

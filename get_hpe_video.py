@@ -39,13 +39,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--frame_info", "write frame number and seconds into the corner")
     step_help = "inference on every Nth frame, poses in between are interpolated; auto: about 15 a second"
     add("--network_step", step_help, "auto", options.auto_or(options.whole_number(1)), "N")
-    add("--no_smooth", "keypoints as each frame alone gives them")
+    add("--no_smooth", "keypoints of each frame by itself")
     add("--no_track", "no identities, and so no smoothing")
     add("--codec", ".mp4 that plays everywhere, .mp4, .webm, .webm, .mov, .gif", CODECS[0], CODECS)
     add("--no_audio", "leave the sound out")
-    add("--reconnect", "wait for a camera or address that stops sending, and go on with the same clip")
+    add("--reconnect", "wait for a camera or address that stops sending, and continue the same clip")
     add("--write_video_with_audio", argparse.SUPPRESS)  # now the default
-    add("--resume", "after Ctrl-C: go on where the same command stopped")
+    add("--resume", "after Ctrl-C: continue where the same command stopped")
     plot_help = "also write a sheet of the clip's poses and, with matplotlib, the joints' angles over time"
     parser.add("output", "--write_plot", plot_help)
     parser.add("output", "--verbose", "print where the time went")
@@ -53,7 +53,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if 0 <= args.frame_last < args.frame_first:
         parser.error(f"--frame_last {args.frame_last} lies before --frame_first {args.frame_first}")
     if args.no_track and (args.network_step or 1) > 1:
-        parser.error("--network_step above 1 takes identities, which --no_track leaves out")
+        parser.error("--network_step above 1 needs identities, which --no_track leaves out")
     return args
 
 
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pose.window import Windows
 
     files = clips(args)
-    left = {name for name, _ in files}
+    remaining = {name for name, _ in files}
     has_workers = bool(args.cluster) or args.workers != 1  # else each clip has a bar of its own
     progress = Progress("clips", args.quiet, lambda: len(files), has_workers and len(files) > 1)
     with contextlib.ExitStack() as stack:
@@ -90,11 +90,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         write = stack.enter_context(table_writer(filter(None, [args.write_table]), SKELETONS[args.mode]))
         try:
             for outcome in in_order(progress.watch(jobs(files))):
-                left.remove(outcome.name)
+                remaining.remove(outcome.name)
                 for frame in outcome.frames:
                     write(outcome.name, *frame)
         except KeyboardInterrupt:
-            if not all(map(is_live, left)):
+            if not all(map(is_live, remaining)):
                 print("The rest: the same command with --resume.", file=sys.stderr)
             raise
     return progress.finish()

@@ -4,27 +4,28 @@
               (maps.py: there and back)           │──track.py──▶ the same people, frame after frame
                                                   └──media/results.py──▶ OpenPose JSON
 
-So OpenPose's networks go. With the two in the box, topdown.py takes decode.py's candidates, crop.py cuts each one out
-of the picture, and blazepose.py estimates the keypoints; crop_tracking.py goes on from a clip's frame to the next.
+These are the steps with OpenPose's networks. With the bundled ones, topdown.py takes decode.py's candidates, crop.py
+crops each one out of the picture, and blazepose.py estimates the keypoints; crop_tracking.py moves the crops from a
+clip's frame to the next.
 
-A program begins with estimate.py: PoseEstimator for photos, VideoPoseEstimator for clips; checks.py checks what they
-are given. skeletons.py holds keypoints and limbs, poses.py the geometry of poses. networks/ holds which networks there
-are, where they run, and how OpenPose's files are read. media/ reads photos and clips and writes results. draw.py and
-labels.py draw, motion.py follows the angles of joints and plot.py draws them, window.py shows pictures. options.py
-holds the commands' options, choices.py the names these take, cli.py how a command runs and reports errors, signals.py
-what Ctrl-C does; inputs.py finds the files that are named, photo.py and clip.py are what the commands do with each;
-jobs.py does many, one after the other, and cluster.py on many cores and machines. mobilenet/ and blazepose/ hold the
-networks in the box, where they come from and the recipes that made them.
+estimate.py             PoseEstimator for photos, VideoPoseEstimator for clips; checks.py checks their arguments
+skeletons.py, poses.py  keypoints and limbs; the geometry of poses
+networks/, media/       the networks and what computes them; photos and clips read, results written
+draw.py, plot.py        people drawn, with labels.py; motion.py's joint angles drawn; window.py shows pictures
+options.py, cli.py      the commands' options, with choices.py; how a command runs; signals.py: Ctrl-C
+inputs.py, jobs.py      the files that are named; work on many, on several cores and machines by cluster.py, worker.py
+photo.py, clip.py       the work on one file; pieces.py cuts long clips
+mobilenet/, blazepose/  the bundled networks, where they come from and how their files were made
 
 The data:
 
 people    float32 (N, K, 3): x, y in pixels of the source picture (the centre of its top-left pixel is 0, 0)
-          and a score in [0, 1]. Score 0 means "not found", and then x = y = 0. Ask the score, never the
+          and a score in [0, 1]. Score 0 means "not found", and then x = y = 0. Test the score, never the
           coordinates. Strongest person first. In space they are (N, K, 6): after the score X, Y, Z in metres
           from the middle of the hips, to the right in the picture, down, and away from the camera.
 Maps      a network's output, (C, h, w): heatmaps and part affinity fields, with the way back to the picture.
           It alone turns cells into pixels.
-Crop      a square of the picture around a person, turned so that they stand upright in it, with the way back.
+Crop      a square of the picture around a person, rotated so that they are upright in it, with the way back.
 Skeleton  names of keypoints, limbs between them, the channels of each limb's field. Frozen, 0-based.
 
 The letters: N people, K keypoints, L limbs, C channels, h×w cells of a map, H×W pixels of a picture.
@@ -56,7 +57,7 @@ __all__ = ["COCO", "MPI", "PoseError", "PoseEstimator", "VideoPoseEstimator", "_
 
 
 class PoseError(Exception):
-    """Something a person can put right: one sentence that names the thing. argument: the parameter at fault, if any."""
+    """An error that the user can fix, as one sentence. argument: the parameter at fault, if any."""
 
     def __init__(self, sentence: str, argument: str = "") -> None:
         super().__init__(sentence)

@@ -15,7 +15,7 @@ def check_choice(name: str, value: object, allowed: Collection[object]) -> None:
 
 
 def check_number(name: str, value: float, low: float, high: float, also: float | None = None) -> None:
-    """A number from low to high, or one that stands for something else."""
+    """The value must be a number from low to high, or `also`."""
     if not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, not {value!r}")
     if not low <= value <= high and value != also:
@@ -24,9 +24,9 @@ def check_number(name: str, value: float, low: float, high: float, also: float |
 
 
 def check_picture(picture: object) -> None:
-    """A picture is (H, W, 3) uint8, blue, green, red, as cv2.imread gives it."""
+    """A picture is (H, W, 3) uint8, blue, green, red, as cv2.imread returns it."""
     if not isinstance(picture, np.ndarray):
-        raise TypeError(f"picture must be a numpy array, not {picture!r}; cv2.imread gives None where it cannot read")
+        raise TypeError(f"picture must be a numpy array, not {picture!r}; cv2.imread returns None where it cannot read")
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
         raise ValueError(f"picture must be (height, width, 3) uint8, not {picture.shape} {picture.dtype}")
 

@@ -1,7 +1,11 @@
-"""The names that options and arguments can take, the default first unless noted otherwise.
+"""The values that options and arguments can take, the default first unless noted otherwise.
 
-Imports nothing, so that the command line shows them without loading the library.
+Imports nothing heavy, so that the command line shows them without loading the library.
 """
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent  # holds the networks' files; the default model folder
 
 MODES = "COCO", "MPI"
 NETWORKS = "auto", "openpose", "blazepose"

@@ -1,4 +1,4 @@
-"""How a command runs, and how an error reaches the person."""
+"""How a command runs, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from . import PoseError
 from .signals import signals
 
-LEAST_MEMORY = 1500  # MB; where less is allowed, libraries end the process when they are loaded
+MIN_MEMORY = 1500  # MB; with less, libraries end the process when they are loaded
 OPENCV_NUMBERS = ("OPENCV_FOR_THREADS_NUM", "OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT")
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
@@ -78,15 +78,15 @@ def check_memory_limit() -> None:
         import resource
 
         allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if 0 <= allowed < LEAST_MEMORY << 20:
-            raise PoseError(f"Only {allowed >> 20} MB of memory are allowed; allow {LEAST_MEMORY} (ulimit -v) or more")
+        if 0 <= allowed < MIN_MEMORY << 20:
+            raise PoseError(f"Only {allowed >> 20} MB of memory are allowed; allow {MIN_MEMORY} (ulimit -v) or more")
 
 
 def check_environment() -> None:
     for name in OPENCV_NUMBERS:
         value = os.environ.get(name, "0")
-        if not re.fullmatch(r"\d{1,9}", value):  # OpenCV would abort the process or fail to import
-            raise PoseError(f"The environment variable {name} is {value!r} and no number; remove it with: unset {name}")
+        if not re.fullmatch(r"\d{1,9}", value):  # OpenCV would abort or fail to import
+            raise PoseError(f"The environment variable {name} is {value!r}, not a number; remove it with: unset {name}")
 
 
 @contextlib.contextmanager
@@ -103,10 +103,10 @@ def memory_errors(name: str) -> Iterator[None]:
 def prepare_process() -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
         stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report errors; OpenCV's messages name its source files
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # its messages name its own source files
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
     os.environ.setdefault("QT_LOGGING_RULES", "*=false")
-    # OpenVINO goes on without its model converters, which take half of its import and report usage.
+    # OpenVINO works without its model converters, which take half of its import time and report usage.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 
@@ -126,9 +126,9 @@ def printable(text: str) -> str:
 def report_os_error(error: OSError) -> int:
     try:
         sys.stdout.flush()
-    except OSError:  # stdout cannot be written: Python must not try again at exit
+    except OSError:  # so that Python does not try again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):  # the program that reads our output has ended, as in `| head`
+    if isinstance(error, BrokenPipeError):  # as in `| head`
         return 1
     what = f"{error.filename or 'The output'}: {error.strerror or error}"
     return report_error(f"{what}; check the path and its permissions")

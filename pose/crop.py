@@ -1,4 +1,4 @@
-"""A square of the picture around a person, turned so that they stand upright in it, with the way there and back."""
+"""A square of the picture around a person, rotated so that they are upright in it, with the mapping both ways."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from .poses import size
 from .skeletons import HEAD, HIPS, NECK, SHOULDERS
 
-SIDE = 256  # pixels of a crop's image, as BlazePose's landmark network takes it
+CROP_SIDE = 256  # pixels of a crop's image, as BlazePose's landmark network takes it
 CROP_MARGIN = 1.25  # half the crop's side, in radii of the circle around the body (MediaPipe)
 MIN_HALF_SIDE = 8.0  # pixels of the picture; smaller people are noise
-HIPS_BELOW = 2.0  # unknown hips are so many times as far below the neck as the head is above it,
-TRUNK = 1.3  # or so many widths of the shoulders below it, if that is more
+HIPS_BELOW = 2.0  # unknown hips are this many times as far below the neck as the head is above it,
+TRUNK = 1.3  # or this many shoulder widths below it, if that is more
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,22 @@ class Crop:
     @property
     def matrix(self) -> np.ndarray:
         """(2, 3), from pixels of the picture to pixels of the network's input."""
-        scale = SIDE / (2 * self.half_side)
+        scale = CROP_SIDE / (2 * self.half_side)
         x, y = self.up.tolist()
-        turn = scale * np.array([[-y, x], [-x, -y]])
-        return np.column_stack([turn, (SIDE - 1) / 2 - turn @ self.centre])
+        rotation = scale * np.array([[-y, x], [-x, -y]])
+        return np.column_stack([rotation, (CROP_SIDE - 1) / 2 - rotation @ self.centre])
 
     def extract(self, picture: np.ndarray) -> np.ndarray:
         """The crop as an image (256, 256, 3) uint8 for the network; beyond the picture its border is repeated."""
-        matrix, shrink = self.matrix, int(self.half_side // (SIDE / 2))
-        if shrink > 1:  # warpAffine takes single pixels: average before
+        matrix, shrink = self.matrix, int(self.half_side // (CROP_SIDE / 2))
+        if shrink > 1:  # warpAffine does not average pixels
             (x0, y0), (x1, y1) = self.box(picture)
             part = picture[y0:y1, x0:x1]
             h, w = part.shape[:2]
             picture = cv2.resize(part, (-(-w // shrink), -(-h // shrink)), interpolation=cv2.INTER_AREA)
             scale = np.array([w / picture.shape[1], h / picture.shape[0]])
             matrix = np.column_stack([matrix[:, :2] * scale, matrix @ np.append((scale - 1) / 2 + (x0, y0), 1)])
-        return cv2.warpAffine(picture, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.warpAffine(picture, matrix, (CROP_SIDE, CROP_SIDE), borderMode=cv2.BORDER_REPLICATE)
 
     def box(self, picture: np.ndarray) -> np.ndarray:
         """(2, 2), the corners x0, y0 and x1, y1 of the smallest upright box of the picture that holds the crop."""
@@ -58,8 +58,8 @@ class Crop:
         matrix = self.matrix
         return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
 
-    def turn_to_picture(self, xyz: np.ndarray) -> np.ndarray:
-        """Directions (..., 3) as they are in the crop, turned to how they are in the picture."""
+    def rotate_to_picture(self, xyz: np.ndarray) -> np.ndarray:
+        """Directions (..., 3) in the crop as directions in the picture."""
         x, y = self.up.tolist()
         return xyz @ np.array([[-y, x, 0], [-x, -y, 0], [0, 0, 1]])
 
@@ -68,10 +68,10 @@ class Crop:
         matrix = self.matrix
         return xy @ matrix[:, :2].T + matrix[:, 2]
 
-    def moved(self, by: np.ndarray, turn: float) -> Crop:
-        """The crop so many pixels (2,) further and turned clockwise by so many radians."""
+    def moved(self, by: np.ndarray, angle: float) -> Crop:
+        """The crop moved by pixels (2,) and rotated clockwise by an angle in radians."""
         x, y = self.up.tolist()
-        up = np.array([x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)])
+        up = np.array([x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)])
         return Crop(self.centre + by, self.half_side, up)
 
 
@@ -81,10 +81,9 @@ def make_crop(centre: np.ndarray, half_side: float, up: np.ndarray) -> Crop:
 
 
 def crop_around(pose: np.ndarray) -> Crop:
-    """The crop of a person of whom a COCO pose (18, 3) or a part of it is known.
+    """The crop of a person by a COCO pose (18, 3) or a part of it.
 
-    Centre, size and direction are MediaPipe's: the hips' middle, the farthest keypoint from there, towards the
-    shoulders. Hips that are not known lie as far below the neck as the head lies above it, times HIPS_BELOW.
+    As in MediaPipe, the centre is the hips' middle, the size follows the farthest keypoint, and the shoulders are up.
     """
     found = pose[:, 2] > 0
 

@@ -1,6 +1,6 @@
-"""A clip's people from frame to frame with the networks in the box: each in a crop that moves and turns with them.
+"""A clip's people from frame to frame with the bundled networks: each in a crop that moves and rotates with them.
 
-One inference a person and frame; the whole frame is searched for newcomers now and then, and for people who were lost.
+One inference for each person and frame; the whole frame is searched at intervals, for new people and lost ones.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .crop import Crop
 from .topdown import MIN_PRESENCE, ROTATIONS, TopDown, is_duplicate, overlap
 from .track import MAX_UNSEEN
 
-DETECTION_INTERVAL = 1.5  # seconds between two searches of the whole frame for newcomers
+DETECTION_INTERVAL = 1.5  # seconds between two searches of the whole frame
 SHORT_INTERVAL = 0.2  # the same where nobody is tracked or somebody was lost shortly before
 ROTATED_INTERVAL = 1.0  # seconds between two searches in rotated frames, where nobody is tracked
-MIN_TRACKING_CONFIDENCE = 0.42  # who is tracked may be less clear than who is new
-MAX_CROP_CHANGE = 0.1  # of its half side; a crop that differs by less gives the same pose
-VELOCITY_GAIN = 0.5  # share of the last motion in the velocity and spin that are predicted
-MIN_SPIN = 2.0  # radians a second; less is the sway of a walk and not a fall or a cartwheel
+MIN_TRACKING_CONFIDENCE = 0.42  # lower than for a new person
+MAX_CROP_CHANGE = 0.1  # in half sides; crops that differ by less give the same pose
+VELOCITY_GAIN = 0.5  # share of the last motion in the predicted velocity and spin
+MIN_SPIN = 2.0  # radians a second; less is the sway of a walk, not a fall or a cartwheel
 
 NextFrame = tuple[float, np.ndarray] | None  # time in seconds and picture
 
@@ -36,20 +36,20 @@ class TrackedPerson:
     t: float
     velocity: np.ndarray  # (2,) pixels a second
     spin: float  # radians a second
-    prefetched: tuple[Crop, PersonEstimate] | None = None  # inferred in the next frame already, and in which crop
+    prefetched: tuple[Crop, PersonEstimate] | None = None  # the next frame's estimate, and its crop
 
     def crop_at(self, t: float) -> Crop:
         spin = self.spin if abs(self.spin) > MIN_SPIN else 0
         return self.estimate.next_crop.moved(self.velocity * (t - self.t), spin * (t - self.t))
 
     def updated(self, estimate: PersonEstimate, t: float) -> tuple[float, TrackedPerson]:
-        """How far the crop is from where it was predicted, in half sides, and the person with the new estimate."""
+        """The distance of the crop from its prediction, in half sides, and the person with the new estimate."""
         before, now, dt = self.estimate.next_crop, estimate.next_crop, max(t - self.t, 1e-3)
         motion = now.centre - before.centre
-        turn = math.atan2(before.up[0] * now.up[1] - before.up[1] * now.up[0], float(before.up @ now.up))
+        angle = math.atan2(before.up[0] * now.up[1] - before.up[1] * now.up[0], float(before.up @ now.up))
         error = float(np.linalg.norm(motion - self.velocity * dt)) / before.half_side
         velocity = self.velocity + VELOCITY_GAIN * (motion / dt - self.velocity)
-        spin = self.spin + VELOCITY_GAIN * (turn / dt - self.spin)
+        spin = self.spin + VELOCITY_GAIN * (angle / dt - self.spin)
         return error, TrackedPerson(estimate, t, velocity, spin)
 
 
@@ -71,7 +71,7 @@ class CropTracker:
         self.people = self.track(picture, t, next_frame)
         if len(self.people) < before:
             self.lost_at, self.detected_at = t, -math.inf
-        is_short = not self.people or t - self.lost_at < MAX_UNSEEN  # who was lost may come back
+        is_short = not self.people or t - self.lost_at < MAX_UNSEEN  # a lost person may return
         if t - self.detected_at >= (SHORT_INTERVAL if is_short else DETECTION_INTERVAL):
             self.detected_at = t
             self.add(self.detect(picture), t)
@@ -90,8 +90,8 @@ class CropTracker:
     def track(self, picture: np.ndarray, t: float, next_frame: NextFrame) -> list[TrackedPerson]:
         """The people of the frame before who are still seen.
 
-        The next frame's inference starts in parallel, in crops predicted for that frame. Its result is used where the
-        crops wanted then are near enough.
+        The next frame's inference starts in parallel, in predicted crops. Its result is used if the crops that the next
+        frame needs are near enough.
         """
         people = sorted(self.people, key=lambda person: -person.estimate.confidence)
         crops = [person.crop_at(t) for person in people]
@@ -106,7 +106,7 @@ class CropTracker:
             ahead = [person.crop_at(next_frame[0]) for person in people]
             futures = [(crop, self.topdown.start_tracking(next_frame[1], crop)) for crop in ahead]
         found: list[tuple[float, TrackedPerson]] = []
-        masked: list[np.ndarray] = []  # in the crops of those who are estimated later
+        masked: list[np.ndarray] = []  # in the crops of people estimated later
         for person, crop, estimate, future in zip(people, crops, ready, futures, strict=True):
             estimate = estimate or self.topdown.track(picture, crop, [p for p in masked if overlap(crop, p)])
             prefetched = future and (future[0], future[1].result())
@@ -126,8 +126,8 @@ def without_duplicates(found: list[tuple[float, TrackedPerson]]) -> list[Tracked
     return kept
 
 
-def is_near(used: Crop, wanted: Crop) -> bool:
+def is_near(used: Crop, needed: Crop) -> bool:
     """Whether the inference in one crop is as good as in the other."""
-    offset = float(np.linalg.norm(used.centre - wanted.centre)) / wanted.half_side
-    is_same_size = abs(used.half_side / wanted.half_side - 1) < MAX_CROP_CHANGE
-    return offset < MAX_CROP_CHANGE and is_same_size and float(used.up @ wanted.up) > 1 - MAX_CROP_CHANGE / 2
+    offset = float(np.linalg.norm(used.centre - needed.centre)) / needed.half_side
+    is_same_size = abs(used.half_side / needed.half_side - 1) < MAX_CROP_CHANGE
+    return offset < MAX_CROP_CHANGE and is_same_size and float(used.up @ needed.up) > 1 - MAX_CROP_CHANGE / 2

@@ -14,18 +14,18 @@ from .maps import Maps
 from .poses import strongest_first
 from .skeletons import Limb, Skeleton
 
-MAX_PEAKS = 100  # of a keypoint; a limit on the time that noise takes
-MAX_PAIRS = 10_000  # of peaks, scored at once; more would take much memory
+MAX_PEAKS = 100  # of a keypoint, which limits the time for noise
+MAX_PAIRS = 10_000  # of peaks scored at once, which limits the memory
 FIELD_SAMPLES = 10  # along a limb; Lightweight OpenPose's number
 FIELD_SHARE = 0.8  # of these must exceed the field threshold (Lightweight OpenPose)
 STEPS = np.linspace(0, 1, FIELD_SAMPLES, dtype=np.float32)[:, None]  # where they lie, from start to end
 MIN_KEYPOINTS = 3  # a person has at least so many (OpenPose)
 MIN_PERSON_SCORE = 0.2  # mean over its keypoints of keypoint score plus limb score (Lightweight OpenPose)
-CANDIDATE_PEAK, CANDIDATE_SCORE = 0.05, 0.1  # the same for candidates, which the landmark network checks
-FIELD_WEIGHT = 2.9  # of a limb's score against its endpoint's heatmap value, when left and right are resolved
+CANDIDATE_PEAK, CANDIDATE_SCORE = 0.05, 0.1  # lower thresholds for candidates, which BlazePose checks
+FIELD_WEIGHT = 2.9  # of a limb's score relative to its endpoint's heatmap value, to resolve left and right
 OVERLAP_PENALTY = 0.4  # where the endpoints of both sides are closer than MIN_APART
 MIN_APART = 1.5  # cells
-BOX_MARGIN = 0.5  # keypoints filled in lie in the person's box, grown by this share of its longer side
+BOX_MARGIN = 0.5  # share of its longer side by which a person's box grows, to find missing keypoints in it
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def find_people(maps: Maps, skeleton: Skeleton, threshold: float = 0.1, number_p
         fill_gaps(people[0], maps, maps.values[: len(skeleton.keypoints)])
     people[:, :, 2] = np.clip(people[:, :, 2], 0, 1)
     people[people[:, :, 2] < threshold] = 0
-    return strongest_first(people[people[:, :, 2].any(axis=1)], number_people_max)
+    return strongest_first(people, number_people_max)
 
 
 def find_candidates(maps: Maps, skeleton: Skeleton) -> np.ndarray:
-    """Possible people or parts of them, (N, K, 3): for the landmark network, which decides."""
+    """Possible people or parts of them, (N, K, 3), for BlazePose to check."""
     peaks, groups = find_groups(maps, skeleton, CANDIDATE_PEAK, CANDIDATE_SCORE)
     return poses_of(groups, peaks, maps, skeleton)
 
@@ -119,7 +119,7 @@ def refine(heatmaps: np.ndarray, keypoint: np.ndarray, y: np.ndarray, x: np.ndar
 
 
 def find_links(peaks: Peaks, values: np.ndarray, skeleton: Skeleton) -> list[tuple[float, int, int]]:
-    """(score, peak, peak) for all pairs of peaks along which the limb's field runs, best first."""
+    """(score, peak, peak) of all pairs of peaks that a limb's field connects, best first."""
     pairs = []  # (start, end, channels of x and y) of all that a limb could join
     for limb in skeleton.limbs:
         pairs += [(start, end, limb.fields) for start in peaks.of(limb.start) for end in peaks.of(limb.end)]
@@ -160,7 +160,7 @@ def sample(values: np.ndarray, channels: np.ndarray, points: np.ndarray) -> np.n
 
 
 def group_peaks(peaks: Peaks, links: list[tuple[float, int, int]]) -> list[Group]:
-    """Greedy matching: links, best first, but for those that would give a person two of one keypoint."""
+    """Greedy grouping by links, best first; a link that would give a person two of one keypoint is left out."""
     groups = [Group({int(k): i}, float(s)) for i, (k, s) in enumerate(zip(peaks.keypoint, peaks.score, strict=True))]
     group_of = list(groups)
     for score, start, end in links:
@@ -176,14 +176,14 @@ def group_peaks(peaks: Peaks, links: list[tuple[float, int, int]]) -> list[Group
 def resolve_left_right(group: Group, peaks: Peaks, others: set[int], values: np.ndarray, skeleton: Skeleton) -> None:
     """Decide again, from the trunk outwards, which elbow, wrist, knee and ankle is the right one and which the left.
 
-    The networks localize a shank better than its side: it may run along the other side's field and end at the other
-    side's peak. Of all pairs of endpoints the one of the highest score is taken. others: peaks of other people.
+    The networks localize a shank more reliably than its side: it may follow the other side's field and end at the other
+    side's peak. The pair of endpoints with the highest score is taken. others: peaks of other people.
     """
     for limbs in skeleton.paired_limbs:
         endpoints = [peak for limb in limbs for peak in peaks.of(limb.end) if peak not in others]  # E of them
         scores = endpoint_scores(limbs, group, peaks, endpoints, values, skeleton)
         apart = np.linalg.norm(peaks.xy[endpoints, None] - peaks.xy[None, endpoints], axis=2) >= MIN_APART
-        own = [peaks.keypoint[endpoints] == limb.end for limb in limbs]  # overlapping: one peak of each side
+        own = [peaks.keypoint[endpoints] == limb.end for limb in limbs]  # penalized where they overlap
         overlapping = np.where(own[0][:, None] & own[1][None], -OVERLAP_PENALTY, -np.inf)
         pairs = scores[0][:, None] + scores[1][None]
         pairs[:-1, :-1] += np.where(apart, 0, overlapping)

@@ -1,7 +1,7 @@
-"""People to pixels: skeletons in three styles, keypoints with their numbers, sizes follow the person's; heatmaps.
+"""Draws people: skeletons in three styles, keypoints with their numbers, by each person's size; and heatmaps.
 
-modern     tapering, see-through limbs: the person's right side warm, the left one cool, the trunk in a light tone that
-           tells people apart; thin lines on the face
+modern     tapering, see-through limbs: the person's right side warm, the left one cool, the trunk in a light tone of
+           the person's own; thin lines on the face
 openpose   OpenPose's ellipses and colours, pixel for pixel what image generators are conditioned on (ControlNet)
 classic    the cyan lines and blue dots of the OpenCV tutorials
 """
@@ -15,15 +15,15 @@ import numpy as np
 
 from .checks import check_choice, check_number, check_people, check_picture
 from .choices import STYLES
-from .labels import BLACK, DOT_SHARE, SHIFT, Colour, fixed_point, text_height, write, write_labels
+from .labels import BLACK, DOT_SHARE, SHIFT, Colour, draw_labels, draw_text, fixed_point, text_height
 from .maps import Maps
 from .poses import size
 from .skeletons import FACE, Limb, Skeleton, rainbow
 
 LIMB_SHARE = 1 / 40  # a limb's width as a share of the person's size
 OPACITY, EDGE_LIGHT = 0.75, 0.4  # of limbs, and how much darker their edges are
-SIDES = {"R": ((40, 80, 240), (50, 170, 255)), "L": ((240, 120, 30), (255, 205, 60))}  # upper and lower arms and legs
-TONES = (  # a person's each, in turn
+SIDE_COLOURS = {"R": ((40, 80, 240), (50, 170, 255)), "L": ((240, 120, 30), (255, 205, 60))}  # upper, lower
+TONES = (  # of people's trunks, in turn
     *((225, 225, 225), (90, 225, 250), (140, 225, 120)),
     *((240, 150, 220), (200, 190, 120), (150, 170, 255)),
 )
@@ -51,8 +51,8 @@ def draw_skeleton(
 ) -> np.ndarray:
     """A copy of the picture (H, W, 3) with the limbs of people (N, K, 3), the strongest on top.
 
-    ids: their identities, which decide their tones. style: modern, openpose or classic. line_width: pixels; None:
-    it follows each person's size. face: with nose, eyes and ears. copy: False draws on the picture itself. ValueError
+    ids: their identities, which set their tones. style: modern, openpose or classic. line_width: pixels; None: by
+    each person's size. face: with nose, eyes and ears. copy: False draws on the picture itself. ValueError
     or TypeError for other values.
     """
     check_picture(picture)
@@ -69,13 +69,13 @@ def draw_skeleton(
         draw_person(canvas, person, skeleton, tone, line_width)
     widths = [limb_width(person, canvas) for person in people]
     if show_scores:
-        write_labels(canvas, people, widths, lambda _, score: f"{score:.2f}")
+        draw_labels(canvas, people, widths, lambda _, score: f"{score:.2f}")
     if show_ids:
         for person, identity, tone, width in zip(people, ids, tones, widths, strict=True):
             height = 1.5 * text_height(width)
             top = min(person[person[:, 2] > 0, :2].tolist(), key=lambda xy: xy[1], default=None)
             if top:
-                write(canvas, str(identity), np.array(top) - (height / 3, height), height, tone)
+                draw_text(canvas, str(identity), np.array(top) - (height / 3, height), height, tone)
     return canvas
 
 
@@ -96,12 +96,12 @@ def draw_keypoints(
             if keypoint[2] > 0:
                 dot(canvas, keypoint, BLACK, radius + max(1, radius / 4))
                 dot(canvas, keypoint, colour, radius)
-    write_labels(canvas, people, widths, lambda k, score: f"{k} {score:.2f}" if show_scores else str(k))
+    draw_labels(canvas, people, widths, lambda k, score: f"{k} {score:.2f}" if show_scores else str(k))
     return canvas
 
 
 def draw_heatmaps(picture: np.ndarray, maps: Maps, skeleton: Skeleton, shown: str = "all") -> np.ndarray:
-    """A copy of the picture (H, W, 3) with a network's maps laid over it: the warmer, the surer the network is.
+    """A copy of the picture (H, W, 3) with a network's maps laid over it; warmer colours are higher values.
 
     shown: all keypoints' heatmaps, one keypoint's by its name, or fields, the strength of the part affinity fields.
     """
@@ -120,9 +120,9 @@ def draw_heatmaps(picture: np.ndarray, maps: Maps, skeleton: Skeleton, shown: st
 
 
 def draw_frame_info(picture: np.ndarray, number: int, t: float) -> None:
-    """Write a frame's number and its time, t in seconds, into the picture's top left corner."""
+    """Write a frame's number and time, t in seconds, into the picture's top left corner."""
     height = max(8, picture.shape[0] / 28)
-    write(picture, f"frame {number}  {t:.2f} s", np.array([height / 2, 1.5 * height]), height)
+    draw_text(picture, f"frame {number}  {t:.2f} s", np.array([height / 2, 1.5 * height]), height)
 
 
 def on_background(picture: np.ndarray, level: int | None) -> np.ndarray:
@@ -147,7 +147,7 @@ def draw_modern(
     part = canvas[y0:y1, x0:x1]
     if not part.size:
         return
-    layer = part.copy()  # blended as a whole, so that limbs that overlap are no less see-through
+    layer = part.copy()  # blended as a whole, so that overlapping limbs stay as transparent
     limbs = found_limbs(person, skeleton)
     styles = [limb_style(skeleton.keypoints[limb.end], tone) for limb in limbs]
     ends = person[[(limb.start, limb.end) for limb in limbs], :2].reshape(-1, 2, 2) - (x0, y0)
@@ -167,7 +167,7 @@ def limb_style(end: str, tone: Colour) -> tuple[Colour, tuple[float, float]]:
     part, upper = end[1:], end[1:] in ("Elbow", "Knee")
     if end in FACE:
         return tone, FACE_TAPER
-    return (SIDES[end[0]][0 if upper else 1], TAPER[part]) if part in TAPER else (tone, TRUNK_TAPER)
+    return (SIDE_COLOURS[end[0]][0 if upper else 1], TAPER[part]) if part in TAPER else (tone, TRUNK_TAPER)
 
 
 def outlines(ends: np.ndarray, radii: np.ndarray) -> np.ndarray:
@@ -212,7 +212,7 @@ def found_limbs(person: np.ndarray, skeleton: Skeleton) -> list[Limb]:
 
 
 def limb_width(person: np.ndarray, picture: np.ndarray) -> int:
-    """Pixels, from the person's size; someone seen in part is as large as the picture shows."""
+    """In pixels, by the person's size, at most the picture's."""
     return max(2, round(float(LIMB_SHARE * min(size(person), max(picture.shape[:2])))))
 
 

@@ -1,4 +1,4 @@
-"""The files that a command line names, one after the other, and what their results are called."""
+"""The files that a command line names, one after the other, and their results' names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from .media.storage import is_remote
 
 STDIN = "-"  # instead of a path: a list of paths comes on standard input
 LIST_SUFFIX = ".txt"
-MAX_STEM = 180  # bytes; file systems allow 255, and results' names have endings
+MAX_STEM = 180  # bytes of a result's name before its ending; file systems allow 255 in all
+
+StemOf = Callable[[str], str | None]  # from a name on the command line, such as a camera's
 
 
 def find_files(
@@ -25,17 +27,17 @@ def find_files(
     argument: str,
     recursive: bool = False,
     output: Path | str = Path(),
-    stem_of: Callable[[str], str | None] = lambda _: None,
+    stem_of: StemOf = lambda _: None,
 ) -> Iterator[tuple[str, str]]:
-    """The files that paths, folders, patterns and lists of paths name, in order, each once; and their results' names.
+    """The files that paths, folders, patterns and lists of paths name, in order, each once; and their results' stems.
 
     PoseError with this argument, before the first file, where a name matches none. recursive: subfolders too, but not
-    the output folder. stem_of: the name for the results of what is no file, such as a camera.
+    the output folder. stem_of: the stem for what is no file, such as a camera.
     """
     found = []
     for name in names:
         if not name:
-            raise PoseError("An empty name is no path", argument)
+            raise PoseError("An empty name is not a path", argument)
         files = expand(name, suffixes, recursive, output, stem_of)
         first = next(files, None)
         if first is None and not is_list(name):
@@ -48,21 +50,21 @@ def find_files(
 
 
 def count_files(names: Sequence[str], suffixes: tuple[str, ...], recursive: bool, output: Path | str) -> int | None:
-    """How many files there are, duplicates counted; None where a stream or a remote folder would have to be read."""
+    """The number of files, duplicates counted; None where standard input or a remote folder would have to be read."""
     if any(name == STDIN or is_remote(name) for name in names):
         return None
     return sum(1 for name in names for _ in expand(name, suffixes, recursive, output))
 
 
 def each_once(files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Each file once, with a distinct name for its results. Only hashes are kept, as there may be millions."""
+    """Each file once, with a distinct stem. Only hashes are kept, as there may be millions."""
     seen: set[int] = set()
-    names = ResultNames()
+    taken: set[int] = set()
     for path, stem in files:
         identity = hash(path if "://" in path else os.path.realpath(path))
         if identity not in seen:
             seen.add(identity)
-            yield path, names.take(stem)
+            yield path, free_stem(stem, taken)
 
 
 def is_list(name: str) -> bool:
@@ -70,13 +72,9 @@ def is_list(name: str) -> bool:
 
 
 def expand(
-    name: str,
-    suffixes: tuple[str, ...],
-    recursive: bool,
-    output: Path | str,
-    stem_of: Callable[[str], str | None] = lambda _: None,
+    name: str, suffixes: tuple[str, ...], recursive: bool, output: Path | str, stem_of: StemOf = lambda _: None
 ) -> Iterator[tuple[str, str]]:
-    """The files that one name matches, each with its results' name, which with recursive mirrors the tree."""
+    """The files that one name matches, each with its stem, which with recursive mirrors the tree."""
     for word in read_lines(name) if is_list(name) else [name]:
         path = Path(word)
         if is_remote(word):
@@ -90,7 +88,7 @@ def expand(
         else:
             matches = [] if is_list(name) or os.path.lexists(word) else sorted(map(Path, glob.glob(word)))
             files = [file for file in matches if file.suffix.lower() in suffixes]
-            for file in files or matches or [path]:  # a list's file that is not there is an error when its turn comes
+            for file in files or matches or [path]:  # one that is missing is an error when its turn comes
                 yield str(file), without_suffix(file if recursive else file.name)
 
 
@@ -101,7 +99,7 @@ def without_suffix(name: Path | str) -> str:
 
 
 def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path | str) -> Iterator[Path]:
-    """A folder's files, sorted, then those of its subfolders. A subfolder that cannot be read comes as a file."""
+    """A folder's files, sorted, then those of its subfolders. An unreadable subfolder is listed as a file."""
     unreadable: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(error.filename)):
         paths = (Path(parent, name) for name in sorted(files))
@@ -112,29 +110,24 @@ def walk(folder: Path, suffixes: tuple[str, ...], recursive: bool, output: Path 
 
 
 def read_lines(name: str) -> Iterator[str]:
-    """The paths in a list, one a line, of a file or of standard input; they may hold any bytes but line ends."""
+    """The paths in a file or on standard input, one a line, of any bytes but line ends."""
     if name == STDIN and sys.stdin is None:
         raise PoseError("Standard input is closed and holds no list of paths; pipe one into it")
     with open(sys.stdin.fileno() if name == STDIN else name, "rb", closefd=name != STDIN) as lines:
         for line in lines:
             if b"\0" in line:
-                raise PoseError(f"{name} is no list of paths in UTF-8", "list")
+                raise PoseError(f"{name} is not a list of paths in UTF-8", "list")
             if path := line.rstrip(b"\r\n"):
                 yield os.fsdecode(path)
 
 
-class ResultNames:
-    """Names for results, by inputs' names: those that are too long are cut, and the second of a name is NAME-2."""
-
-    def __init__(self) -> None:
-        self.taken: set[int] = set()  # hashes
-
-    def take(self, stem: str) -> str:
-        folder, last = os.path.split(stem)
-        name = os.fsencode(last)
-        if len(name) > MAX_STEM:
-            stem = os.path.join(folder, f"{name[:MAX_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}")
-        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
-        free = next(one for one in numbered if hash(one.casefold()) not in self.taken)  # some file systems fold case
-        self.taken.add(hash(free.casefold()))
-        return free
+def free_stem(stem: str, taken: set[int]) -> str:
+    """A name for results: one that is too long is cut, and the second NAME is NAME-2. taken: hashes, extended by it."""
+    folder, last = os.path.split(stem)
+    name = os.fsencode(last)
+    if len(name) > MAX_STEM:
+        stem = os.path.join(folder, f"{name[:MAX_STEM].decode('utf-8', 'ignore')}-{zlib.crc32(name):08x}")
+    numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+    free = next(one for one in numbered if hash(one.casefold()) not in taken)  # some file systems ignore case
+    taken.add(hash(free.casefold()))
+    return free

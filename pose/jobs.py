@@ -1,4 +1,4 @@
-"""Many files, one after the other or by many processes: what became of each, how far the work is, what failed."""
+"""Many files, in this process or by workers: the outcome of each, progress, what failed."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import PoseError, cli
 
-MANY = 20  # files; with fewer, the lines of each are enough
-LOG_EVERY = 30  # seconds between two lines on how far the work is
+if TYPE_CHECKING:
+    from .window import Windows
+
+MAX_UNSUMMARIZED = 20  # files; of more, a summary follows the lines of each
+LOG_EVERY = 30  # seconds between two lines on the progress
 T = TypeVar("T")
 
 
 class Outcome(NamedTuple):
-    """What became of a file."""
+    """The result of the work on a file."""
 
     name: str
     report: str = ""  # for the screen
     notes: tuple[str, ...] = ()  # on what is wrong with the file
-    people: str = ""  # in a photo, as OpenPose's JSON
+    people_json: str = ""  # of a photo
     frames: list[Any] = []  # noqa: RUF012  of a clip, for the table: number, seconds, people, identities
-    pictures: dict[str, Any] = {}  # noqa: RUF012  to be shown
+    pictures: dict[str, Any] = {}  # noqa: RUF012  for windows, by title
     error: PoseError | None = None
     skipped: bool = False
 
@@ -41,33 +44,30 @@ def attempt(work: Callable[[str, str], Outcome], name: str, stem: str) -> Outcom
         return Outcome(name, error=error)
 
 
-class InTurn:
-    """One file after the other, in this process. work: what is done with each."""
+class InThisProcess:
+    """Work on files, one after the other. work: Photos or Clips."""
 
     def __init__(self, work: Any) -> None:
         self.work, self.description = work, work.description
 
     def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
-        """Each file's number, counted from 0, and what became of it."""
+        """Each file's number, counted from 0, and its outcome."""
         for number, (name, stem) in enumerate(files):
             with cli.signals.deferred(self.work.stop) if self.work.stop else contextlib.nullcontext():
                 yield number, attempt(self.work, name, stem)  # a finished file is reported before Ctrl-C takes effect
 
 
-def open_jobs(kind: type, args: argparse.Namespace, *here: Any) -> Any:
-    """Runs work of this kind on files, as `args` ask: in this process, in several, or on a cluster.
-
-    here: further arguments of work on clips, for this process only.
-    """
+def open_jobs(work_class: type, args: argparse.Namespace, windows: Windows | None = None) -> Any:
+    """Work on files in this process, or on workers if args.workers or args.cluster says so. windows: of Clips."""
     if args.cluster or args.workers != 1:
         from .pieces import ClipsOnCluster, OnCluster
 
-        return ClipsOnCluster(kind, args, *here) if here else OnCluster(kind, args)
-    return contextlib.nullcontext(InTurn(kind(args, *here)))
+        return ClipsOnCluster(args, windows) if windows else OnCluster(work_class, args)
+    return contextlib.nullcontext(InThisProcess(work_class(args, windows) if windows else work_class(args)))
 
 
 def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
-    """Items by their numbers, however they come."""
+    """Items in the order of their numbers."""
     waiting: dict[int, T] = {}
     next_number = 0
     for number, item in numbered:
@@ -78,7 +78,7 @@ def in_order(numbered: Iterable[tuple[int, T]]) -> Iterator[T]:
 
 
 class Progress:
-    """Reports the outcome of each file and how far the work is. count: returns how many files there are, or None."""
+    """Reports the outcome of each file, and the progress. count: returns the number of files, or None."""
 
     def __init__(self, unit: str, quiet: bool, count: Callable[[], int | None], with_bar: bool = True) -> None:
         self.unit, self.quiet = unit, quiet
@@ -96,7 +96,7 @@ class Progress:
             self.bar = tqdm(unit=f" {unit}", leave=False)
 
     def count(self, count: Callable[[], int | None]) -> None:
-        with contextlib.suppress(OSError, PoseError):  # the work itself reports them
+        with contextlib.suppress(OSError, PoseError):  # the work reports them itself
             self.total = count()
 
     def watch(self, outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[tuple[int, Outcome]]:
@@ -126,7 +126,7 @@ class Progress:
             print(self.line(), flush=True)
 
     def line(self) -> str:
-        """How far the work is."""
+        """The progress."""
         seconds = time.monotonic() - self.start
         rate = (self.done - self.skipped) / seconds
         of_all = f" of {max(self.total, self.done)}" if self.total else ""
@@ -137,9 +137,9 @@ class Progress:
         """The exit code; of many files, those that failed are listed."""
         if self.bar is not None:
             self.bar.close()
-        if self.done > MANY and not self.quiet:
+        if self.done > MAX_UNSUMMARIZED and not self.quiet:
             print(self.line(), flush=True)
-        if self.done > MANY and self.failed:
+        if self.done > MAX_UNSUMMARIZED and self.failed:
             title = f"{len(self.failed)} of {self.done} {self.unit} failed:"
             print(title, *map(cli.printable, self.failed), sep="\n", file=sys.stderr)
         return 1 if self.failed else 0

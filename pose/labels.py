@@ -1,4 +1,4 @@
-"""Texts in pictures: readable on any background, next to their points, never overlapping."""
+"""Text in pictures: readable on any background, next to its point, never overlapping."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LABEL_SIDES = np.array([(1, -1), (-1, -1), (1, 1), (-1, 1), (1, 0), (-1, 0), (0,
 LABEL_GAPS = 0.5 + np.arange(12)  # from a keypoint to its label, in heights of the text
 
 
-def write_labels(
+def draw_labels(
     canvas: np.ndarray, people: np.ndarray, widths: list[int], text_of: Callable[[int, float], str]
 ) -> None:
-    """A text of (keypoint, score) next to each keypoint of people (N, K, 3), covering no keypoint and no other text.
+    """A text of (keypoint, score) next to each keypoint of people (N, K, 3), clear of keypoints and other texts.
 
-    One that has to move away has a line to its keypoint; one that finds no room is left out. widths: the people's
-    limb widths in pixels, which their texts follow.
+    A text far from its keypoint has a line to it; one without room is left out. widths: the people's limb widths in
+    pixels, which set the texts' sizes.
     """
     taken, texts = np.zeros(canvas.shape[:2], bool), []
     for person, width in zip(people, widths, strict=True):
@@ -43,15 +43,12 @@ def write_labels(
                     a, b = fixed_point(np.stack([point, point.clip((x0, y0), (x1, y1))])).tolist()
                     cv2.line(canvas, a, b, WHITE, max(1, round(height / 12)), cv2.LINE_AA, SHIFT)
                 texts.append((text, np.array([x0, y1]), height))
-    for label in texts:  # over all lines
-        write(canvas, *label)
+    for label in texts:  # on top of all lines
+        draw_text(canvas, *label)
 
 
 def free_box(point: np.ndarray, size_wh: np.ndarray, taken: np.ndarray) -> tuple[int, int, int, int, bool] | None:
-    """The box (x0, y0, x1, y1) nearest to a point in which nothing is taken (H, W), and whether it is far.
-
-    None where there is none.
-    """
+    """The box (x0, y0, x1, y1) nearest to a point in which nothing is taken (H, W), and whether it is far; or None."""
     (w, h), (height, width) = size_wh.tolist(), taken.shape
     for gap in h * LABEL_GAPS:
         for x0, y0 in (point + LABEL_SIDES * (gap + size_wh / 2) - size_wh / 2).round().astype(int).tolist():
@@ -66,7 +63,7 @@ def stroke_of(height: float) -> int:
 
 
 def load_font() -> None:
-    """OpenCV 5 takes 30 ms for its fonts, in each thread that writes for the first time."""
+    """OpenCV 5 needs 30 ms for it, in each thread that draws text for the first time."""
     text_size("0", MIN_TEXT)
 
 
@@ -76,7 +73,7 @@ def text_size(text: str, height: float) -> np.ndarray:
     return np.array(size_wh) + 2 * stroke_of(height)
 
 
-def write(canvas: np.ndarray, text: str, at: np.ndarray, height: float, colour: Colour = WHITE) -> None:
+def draw_text(canvas: np.ndarray, text: str, at: np.ndarray, height: float, colour: Colour = WHITE) -> None:
     """Text with a dark outline, `height` pixels tall, its bottom left corner at `at`, kept inside the canvas."""
     (w, h), stroke = text_size(text, height).tolist(), stroke_of(height)
     x = round(float(np.clip(at[0], 0, max(0, canvas.shape[1] - w)))) + stroke
@@ -87,7 +84,7 @@ def write(canvas: np.ndarray, text: str, at: np.ndarray, height: float, colour: 
 
 
 def text_height(width: float) -> float:
-    """Pixels, for a person whose limbs have this width."""
+    """In pixels, for a person whose limbs have this width."""
     return max(MIN_TEXT, 1.3 * width)
 
 

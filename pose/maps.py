@@ -1,4 +1,4 @@
-"""A network's output with the way back to the picture, and how a picture is fitted into a network's input."""
+"""A network's output with the mapping to the picture, and how a picture is fitted into a network's input."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-BRIGHT, BRIGHTEST_SHARE = 230, 0.99  # dark pictures are brightened until this share of pixels is at most at 230 of 255
-MAX_GAIN = 4.0  # more would amplify noise only
+BRIGHT, BRIGHTEST_SHARE = 230, 0.99  # dark pictures are brightened until this share of pixels is at most 230 of 255
+MAX_GAIN = 4.0  # more would only amplify noise
 STRIDE = 8  # network pixels a cell: three poolings by two
 
 
@@ -55,9 +55,9 @@ class Fit:
 
 
 def brighten(picture: np.ndarray, part: tuple = (), share: float = BRIGHTEST_SHARE) -> np.ndarray:
-    """A dark picture (H, W, 3) with its brightest values raised to BRIGHT; one that is bright enough as it is.
+    """A dark picture (H, W, 3) with its brightest values raised to BRIGHT; a bright one unchanged.
 
-    part: rows and columns that are measured, in place of all; share: of the pixels there that are no brighter.
+    part: rows and columns to measure; share: of the pixels there that are at most BRIGHT afterwards.
     """
     blue, green, red = cv2.split(picture[part])
     values = np.bincount(np.asarray(cv2.max(cv2.max(blue, green), red), np.uint8).ravel(), minlength=256)
@@ -71,13 +71,13 @@ def round_up(pixels: float) -> int:
     return max(2 * STRIDE, -(-int(pixels) // STRIDE) * STRIDE)
 
 
-MAX_SIDE = 4096  # of a network's input, where -1 leaves a side open
+MAX_SIDE = 4096  # of a network's input, for a side of -1
 
 
 def fit(picture_wh: tuple[int, int], net_wh: tuple[int, int]) -> Fit:
     """Fit the picture into a network input of at most net_wh; the aspect ratio stays.
 
-    -1 for one side of net_wh: as long as the aspect ratio asks. The input is no larger than its content needs.
+    -1 for one side of net_wh: by the aspect ratio. The input is no larger than its content needs.
     """
     w, h = picture_wh
     scale = min((MAX_SIDE if side < 0 else side) / length for side, length in zip(net_wh, (w, h), strict=True))

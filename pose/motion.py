@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .poses import ANGLES, JOINTS, joint_angles
+from .poses import ANGLES, joint_angles, joint_keypoints
 from .skeletons import Skeleton
 
-SMOOTHING = 0.035  # seconds, standard deviation of a Gaussian: motions of 2 Hz keep nine tenths of their swing
-MAX_GAP = 0.25  # seconds between two frames of a person from which on a curve is interrupted
+SMOOTHING = 0.035  # seconds, standard deviation of a Gaussian: motions of 2 Hz keep nine tenths of their range
+CURVE_GAP = 0.25  # seconds between two frames of a person above which the curve is interrupted
 CERTAIN = 0.6  # score of the least certain keypoint; in tests/README.md 97 of 100 such keypoints are right
-MIN_SWING = 25.0  # degrees that a joint goes there and back in a repetition, at the least
-SWING_SHARE = 0.4  # the same, of the joint's own range
+MIN_SWING = 25.0  # degrees; a repetition bends and stretches the joint by at least so much,
+SWING_SHARE = 0.4  # and by at least this share of the joint's range
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Motion:
         return [int(seen[n]) for n, is_high in found if is_high == high]
 
     def repetitions(self, name: str) -> list[int]:
-        """Numbers of the frames in which the joint is farthest from its rest, once for each time there and back."""
-        hangs_at_rest = name[1:] == "Shoulder"  # other joints are stretched at rest; max takes the first of equals
+        """Numbers of the frames, one a repetition, in which the joint is farthest from its angle at rest."""
+        hangs_at_rest = name[1:] == "Shoulder"  # other joints are stretched at rest; max returns the first of equals
         return max((self.turns(name, high) for high in (hangs_at_rest, not hangs_at_rest)), key=len)
 
     def steps(self) -> list[int]:
-        """Numbers of the frames in which a knee is bent most, where right and left ones bend in turn; else none."""
+        """Numbers of the frames in which a knee is bent most, if right and left knee bend in turn; else none."""
         right, left = self.turns("RKnee", high=False), self.turns("LKnee", high=False)
         if abs(len(right) - len(left)) > 1 or len(right) + len(left) < 3:
             return []
@@ -61,7 +61,7 @@ class Motion:
         return sorted(right + left) if correlation < 0 else []
 
     def summary(self) -> str:
-        """One line: steps, or how often and how quickly the joint that moves most goes there and back; or nothing."""
+        """One line: steps, or the repetitions of the joint that moves most; or nothing."""
         if steps := self.steps():
             return f"{len(steps)} steps, {60 / np.median(np.diff(self.t[steps])):.0f} a minute"
         turns = {name: self.repetitions(name) for name in ANGLES}
@@ -75,17 +75,16 @@ class Motion:
 
 def motion_of(t: np.ndarray, poses: np.ndarray, skeleton: Skeleton) -> Motion:
     """The Motion of one person's poses (T, K, 3 or 6) at times t (T,) in seconds."""
-    gaps = np.flatnonzero(np.diff(t) > MAX_GAP)
+    gaps = np.flatnonzero(np.diff(t) > CURVE_GAP)
     t, poses = np.insert(t, gaps + 1, (t[gaps] + t[gaps + 1]) / 2), np.insert(poses, gaps + 1, 0, axis=0)
-    keypoints = [[skeleton.keypoints.index(name[0] + part) for part in JOINTS[name[1:]]] for name in ANGLES]
-    scores = poses[:, keypoints, 2].min(axis=2)  # (T, 8)
+    scores = poses[:, joint_keypoints(skeleton), 2].min(axis=2)  # (T, 8)
     degrees = smoothed(t, joint_angles(poses, skeleton), scores)
-    certain = smoothed(t, scores, np.ones_like(scores)) >= CERTAIN  # as the degrees are of several frames
+    certain = smoothed(t, scores, np.ones_like(scores)) >= CERTAIN  # as the degrees are averaged, too
     return Motion(t, degrees, certain, poses.shape[2] == 6)
 
 
 def smoothed(t: np.ndarray, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Values (T, n) averaged with their neighbours in time, the more certain ones counting more; nan stays nan."""
+    """Values (T, n) averaged with their neighbours in time, weighted by scores; nan stays nan."""
     seen, result = np.isfinite(values), np.full_like(values, np.nan)
     starts, ends = np.searchsorted(t, t - 3 * SMOOTHING), np.searchsorted(t, t + 3 * SMOOTHING, side="right")
     for n, (start, end) in enumerate(zip(starts, ends, strict=True)):
@@ -98,7 +97,7 @@ def smoothed(t: np.ndarray, values: np.ndarray, scores: np.ndarray) -> np.ndarra
 
 
 def turning_points(values: np.ndarray, least: float) -> list[tuple[int, bool]]:
-    """Where values (T,) turn, changing by at least `least` before and after it; and whether that is a high."""
+    """The extremes of values (T,) that differ by at least `least` from the next ones; and whether each is a high."""
     found: list[tuple[int, bool]] = []
     low = high = 0
     for n, value in enumerate(values.tolist()):

@@ -1,4 +1,4 @@
-"""The options that both commands have, and what they mean to the library.
+"""The options that both commands have, and the library's arguments for them.
 
 Imports nothing heavy, so that --help and a mistyped option answer at once.
 """
@@ -14,30 +14,29 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PRECISIONS, STAGES, STYLES
+from .choices import ACCURACIES, DEVICES, ENGINES, MODES, NETWORKS, PACKAGE, PRECISIONS, STAGES, STYLES
 from .media.storage import fingerprint, is_remote
 from .networks.cores import core_count
 
-PACKAGE = Path(__file__).parent
 CLONE = PACKAGE.parent
-# Without a clone around it, where pip installed the package, results go into the current folder.
+# In a clone the project's folder; where pip installed the package, the current one, for results.
 PROJECT = CLONE if (CLONE / "Input").is_dir() else Path()
-MAX_NUMBER = 2**31 - 1  # larger ones end in overflows in the libraries
-MAX_PIXELS = 178_956_970  # of a picture, as Pillow's limit against pictures that are made to fill the memory
+MAX_NUMBER = 2**31 - 1  # larger ones overflow in the libraries
+MAX_PIXELS = 178_956_970  # of a picture; Pillow's limit against decompression bombs
 BACKGROUNDS = {"photo": None, "black": 0, "white": 255}
-WITHOUT_EFFECT = [  # on the results
+NOT_IN_SETTINGS = [  # options that do not change results
     *"inputs named_inputs model_folder output_dir quiet verbose no_display write_video_with_audio".split(),
     *"resume reconnect recursive skip_existing workers cluster write_table write_coco_json".split(),
 ]
 
 
 def show_path(path: Path | str) -> str:
-    """The path, relative to the current folder where it is below it."""
+    """The path, relative to the current folder if it is in there."""
     if isinstance(path, str):  # remote
         return path
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except (ValueError, OSError):  # not below it, or the current folder is gone
+    except (ValueError, OSError):  # outside of it, or the current folder was deleted
         return str(path)
 
 
@@ -53,7 +52,7 @@ def net_resolution(text: str) -> tuple[int, int]:
 
 
 def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
-    """A parser of whole numbers from `least` to MAX_NUMBER, and of `also`, which stands for all."""
+    """A parser of whole numbers from `least` to MAX_NUMBER, and of `also`."""
 
     def parse(text: str) -> int:
         if text.removeprefix("-").isdecimal() and (least <= int(text) <= MAX_NUMBER or int(text) == also):
@@ -76,12 +75,11 @@ def path_ending(*suffixes: str) -> Callable[[str], Path]:
 
 
 def folder(text: str) -> Path | str:
-    """A Path, or a str for a remote folder."""
     return text if is_remote(text) else Path(text)
 
 
 def auto_or(parse: Callable[[str], Any], auto: Any = None) -> Callable[[str], Any]:
-    """A parser that also takes the word auto, which gives the value `auto`."""
+    """A parser that also accepts the word auto, for the value `auto`."""
     return lambda text: auto if text == "auto" else parse(text)
 
 
@@ -114,18 +112,19 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
         groups = "input", "network", "people", "clip", "drawing", "output", "many files"
         self.groups = {name: self.add_argument_group(name) for name in groups}
+        self.add_common_options()
 
     def add(
-        self, group: str, option: str, help: str, default: Any = None, takes: Any = None, metavar: str | None = None
+        self, group: str, option: str, help: str, default: Any = None, allowed: Any = None, metavar: str | None = None
     ) -> None:
-        """takes: the allowed values, in capitals or not, or a parser of values; None: the option is a switch."""
-        if takes is None:
+        """allowed: the values, in capitals or not, or a parser of values; None: the option is a switch."""
+        if allowed is None:
             settings: dict[str, Any] = {"action": "store_true"}
-        elif callable(takes):
-            settings = {"type": takes, "metavar": metavar, "default": default}
+        elif callable(allowed):
+            settings = {"type": allowed, "metavar": metavar, "default": default}
         else:
-            values = {str(value).lower(): value for value in takes}
-            settings = {"type": lambda text: values.get(text.lower(), text), "choices": takes, "default": default}
+            values = {str(value).lower(): value for value in allowed}
+            settings = {"type": lambda text: values.get(text.lower(), text), "choices": allowed, "default": default}
         self.groups[group].add_argument(option, help=help, **settings)
 
     def add_inputs(self, option: str, metavar: str, example: Path, help: str) -> None:
@@ -134,22 +133,21 @@ class Parser(argparse.ArgumentParser):
         add = self.groups["input"].add_argument
         add("inputs", nargs="*", metavar=metavar, help=f"{help} (default: {self.example})")
         add(option, dest="named_inputs", nargs="+", metavar=metavar, default=[], help="the same, as an option")
-        self.add_common_options()
+        self.add("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, whole_number(1), "N")
 
     def add_common_options(self) -> None:
-        """What both commands take."""
+        """The options of both commands."""
         positive, output_dir = whole_number(1), show_path(PROJECT / "Output")
         workers = auto_or(positive, max(1, core_count() // 2))  # on two cores one is faster than two
         size_help = "largest network input; -1 for one side: as the aspect ratio requires"
-        workers_help = "processes that share the files; auto: one for every two cores; takes Dask"
+        workers_help = "processes that share the files; auto: one for every two cores; needs Dask"
         table_help = "everyone in all inputs in a table (.csv, with pyarrow .parquet)"
         options: list[tuple[Any, ...]] = [
-            ("input", "--max_pixels", "larger pictures are refused", MAX_PIXELS, positive, "N"),
             ("network", "--mode", "18 or 15 keypoints", "COCO", MODES),
             ("network", "--network", "auto: openpose where its weights are, else blazepose", "auto", NETWORKS),
             ("network", "--device", "gpu: CUDA or what else works here", "cpu", DEVICES),
             ("network", "--engine", "auto: the fastest that is installed and works on the device", "auto", ENGINES),
-            ("network", "--precision", "bf16: half the time, less exact; takes OpenVINO", "auto", PRECISIONS),
+            ("network", "--precision", "bf16: half the time, less exact; needs OpenVINO", "auto", PRECISIONS),
             ("network", "--net_resolution", size_help, "auto", auto_or(net_resolution), "WxH"),
             ("network", "--model_folder", "where getModels.sh put the weights", show_path(PACKAGE), Path, "DIR"),
             ("network", "--stages", "stop OpenPose's network early: faster, less exact", STAGES, range(1, STAGES + 1)),
@@ -157,7 +155,7 @@ class Parser(argparse.ArgumentParser):
             ("people", "--number_people_max", "-1: everyone; 1: only the main person", -1, whole_number(1, -1), "N"),
             ("people", "--threshold", "keypoints that score less are neither drawn nor written", 0.1, share, "T"),
             ("drawing", "--style", "openpose: for image generators; classic: the tutorials'", "modern", STYLES),
-            ("drawing", "--background", "what is under skeletons; image generators take black", "photo", BACKGROUNDS),
+            ("drawing", "--background", "under the skeletons; black for image generators", "photo", BACKGROUNDS),
             ("drawing", "--line_width", "of limbs in pixels; without it by each person's size", None, positive, "N"),
             ("drawing", "--no_face", "leave out nose, eyes and ears"),
             ("drawing", "--show_ids", "write each person's number above their head"),
@@ -177,7 +175,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         words = list(sys.argv[1:] if argv is None else argv)
-        if "--net_resolution" in words[:-1]:  # argparse would take -1x256 for an option
+        if "--net_resolution" in words[:-1]:  # argparse would parse -1x256 as an option
             at = words.index("--net_resolution")
             words[at : at + 2] = ["=".join(words[at : at + 2])]
         args = self.parse_args(words)
@@ -195,26 +193,26 @@ class Parser(argparse.ArgumentParser):
 
 
 def estimator_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What PoseEstimator takes of the command line."""
+    """PoseEstimator's arguments."""
     names = "mode network device engine precision model_folder stages accuracy threshold number_people_max".split()
     options = {name: getattr(args, name) for name in names} | {"net_wh": args.net_resolution}
-    # On a cluster's worker the model folder may be None: the worker's own.
+    # A cluster's workers use their own model folder where it is None.
     return {name: value for name, value in options.items() if name != "model_folder" or value}
 
 
 def result_settings(args: argparse.Namespace, description: str, files: Iterable[Path | str]) -> dict[str, Any]:
-    """All that results depend on: options, network, source files, version. Equal settings mean equal results."""
-    options = {option: value for option, value in vars(args).items() if option not in WITHOUT_EFFECT}
+    """All that results depend on: options, network, source files, version."""
+    options = {option: value for option, value in vars(args).items() if option not in NOT_IN_SETTINGS}
     network = description.partition("\n")[0]  # a second line may hold a hint
     return options | {"network": network, "source": fingerprint(files), "version": __version__}
 
 
 def drawing_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What draw_skeleton takes of the command line."""
+    """draw_skeleton's arguments."""
     names = "style line_width show_ids show_scores".split()
     return {name: getattr(args, name) for name in names} | {"face": not args.no_face}
 
 
 def show_results(args: argparse.Namespace, paths: Sequence[Path | str]) -> list[str]:
-    """Paths for the screen; in full with a cluster, whose workers have another current folder."""
+    """Paths for the screen; unchanged with a cluster, whose workers have another current folder."""
     return [str(path) if args.cluster else show_path(path) for path in paths]

@@ -15,15 +15,15 @@ from .jobs import Outcome
 from .labels import load_font
 from .media import storage
 from .media.photos import read_picture
-from .media.report import Stopwatch, file_report
-from .media.results import counted, has_comment, people_to_json, save_picture, save_text, settings_tag
+from .media.report import Stopwatch, counted, file_report
+from .media.results import has_comment, people_to_json, save_picture, save_text, settings_tag
 from .options import BACKGROUNDS, drawing_options, estimator_options, result_settings, show_results
 
 
 class Photos:
     """Call it with a photo's name and the stem of its results' names. args: of the command line."""
 
-    stop = None  # Ctrl-C may end it at any moment: a file is written whole or not at all
+    stop = None  # Ctrl-C may interrupt at any moment, as files are written whole or not at all
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -36,8 +36,8 @@ class Photos:
         self.description = self.estimator.description
 
     def __call__(self, name: str, stem: str) -> Outcome:
-        """Writes the results. The first and the last carry a settings tag: where both have it, all are of one run."""
-        args, names = self.args, self.outputs(stem)
+        """Writes the results; the first and the last have a settings tag, which shows that all are of one run."""
+        args, names = self.args, self.result_names(stem)
         tag = settings_tag(result_settings(args, self.description, [name]))
         results = [storage.join(args.output_dir, result) for result in names.values()]
         if (
@@ -46,9 +46,9 @@ class Photos:
             and all(has_comment(path, tag) for path in (results[0], results[-1]))
         ):
             json = storage.read_text(results[1]) if args.write_json else ""
-            return Outcome(name, f"{name} is complete, skipped.", people=json, skipped=True)
+            return Outcome(name, f"{name} is complete, skipped.", people_json=json, skipped=True)
         clock = Stopwatch()
-        with storage.staged(name, args.output_dir, names["Skeleton"]) as (source, folder):
+        with storage.local_copies(name, args.output_dir, names["Skeleton"]) as (source, folder):
             picture = read_picture(Path(source))
             with clock("inference"):
                 people = self.estimator.estimate_3d(picture)
@@ -60,10 +60,10 @@ class Photos:
                 else:
                     save_picture(folder / result, pictures[kind], tag)
         report = summary(name, picture, people, clock, show_results(args, results))
-        return Outcome(name, report, people=json, pictures=pictures)
+        return Outcome(name, report, people_json=json, pictures=pictures)
 
-    def outputs(self, stem: str) -> dict[str, str]:
-        """What each result of a photo is called below the output folder, in the order in which they are written."""
+    def result_names(self, stem: str) -> dict[str, str]:
+        """Each result's path in the output folder, in the order in which they are written."""
         args, path = self.args, f"Image{self.args.mode}/{stem}"
         names = {"Keypoints": f"{path}-Keypoints-{args.mode}.jpg"}
         names |= {"JSON": f"{path}_keypoints.json"} if args.write_json else {}

@@ -1,8 +1,8 @@
-"""Long clips on many workers: these infer pieces of a clip; here people are tracked through them, drawn and written.
+"""Long clips on many workers, which infer pieces of a clip; here people are tracked through the pieces and drawn.
 
-A piece starts earlier than it counts, so that people's crops have settled. Two pieces join where both find the same
-people in the first one's last frame and nobody was lost shortly before. Else the second one's first frames are inferred
-again, from the state in which the first one has ended, until they join.
+A piece starts some frames early, so that people's crops have settled. A piece joins the one before if it finds the same
+people in that one's last frame and nobody was lost shortly before. Else its first frames are inferred again, from the
+estimator's state at the end of the one before, until it joins.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import numpy as np
 from . import PoseError
 from .clip import Clips
 from .cluster import OnCluster, failure
-from .jobs import InTurn, Outcome
+from .jobs import InThisProcess, Outcome
 from .media.reader import ClipReader
 from .media.sources import is_live
 from .poses import pose_distance
 from .skeletons import SKELETONS
-from .track import MAX_UNSEEN, Tracker, chunks
+from .track import MAX_UNSEEN, Tracked, Tracker, chunks
 from .window import Windows
 
-PIECE = 5.0  # seconds of a clip, at least
+MIN_PIECE = 5.0  # seconds of a clip, at least
 MAX_PIECES = 100  # of a clip, as its file is read from the start to find where a piece begins
-WARM_UP = 0.5  # seconds that a piece starts earlier
-PIECES_AHEAD = 4  # pieces for each worker that may be submitted before they are drawn
+WARM_UP = 0.5  # seconds that a piece starts early
+PIECES_AHEAD = 4  # for each worker, submitted before they are drawn, at most
 SAME_TIME = 1e-3  # seconds by which a frame's time may differ after a seek
 SAME_POSE = 0.1  # mean distance of two poses' keypoints, as a share of the person's size, that are one person's
 POLL_EVERY = 0.02  # seconds between two checks whether a piece is done
@@ -41,7 +41,7 @@ Inferred = tuple[float, np.ndarray]  # a frame's time in seconds and the people 
 
 
 class Piece(NamedTuple):
-    """What a worker makes of a piece of a clip."""
+    """A worker's result for a piece of a clip."""
 
     inferred: list[Inferred]
     state: Any  # of the estimator at its end
@@ -50,10 +50,10 @@ class Piece(NamedTuple):
 
 
 class ClipsOnCluster(OnCluster):
-    """OnCluster that cuts long clips where there are fewer clips than workers. Those are shown in windows."""
+    """Clips by workers; long ones in pieces where there are fewer clips than workers, and only these in windows."""
 
-    def __init__(self, kind: type, args: argparse.Namespace, windows: Windows) -> None:
-        super().__init__(kind, args)
+    def __init__(self, args: argparse.Namespace, windows: Windows) -> None:
+        super().__init__(Clips, args)
         self.windows = windows
 
     def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
@@ -62,8 +62,8 @@ class ClipsOnCluster(OnCluster):
         is_cut = [len(files) < workers and clips.is_long(name) for name, _ in files]
         cut = [number for number, yes in enumerate(is_cut) if yes]
         whole = [number for number, yes in enumerate(is_cut) if not yes]
-        for number, outcome in InTurn(clips)(files[n] for n in cut):
-            self.running.clear()  # of pieces that nobody waits for any more
+        for number, outcome in InThisProcess(clips)(files[n] for n in cut):
+            self.running.clear()  # of pieces that are no longer needed
             if outcome.error and outcome.error.argument == "pieces":
                 whole.append(cut[number])
             else:
@@ -73,16 +73,18 @@ class ClipsOnCluster(OnCluster):
 
 
 class ClipsInPieces(Clips):
-    """Clips whose people are inferred by a cluster's workers."""
+    """Clips whose people the workers infer, piece by piece."""
+
+    estimator: TrackedPieces
 
     def __init__(self, cluster: ClipsOnCluster) -> None:
-        super().__init__(cluster.args, cluster.windows, TrackedPieces(cluster.args, cluster.network))
+        super().__init__(cluster.args, cluster.windows, TrackedPieces(cluster.args, cluster.work_description))
         self.cluster = cluster
 
     def is_long(self, name: str) -> bool:
         if is_live(name):
             return False
-        with contextlib.suppress(PoseError):  # a worker meets it, too
+        with contextlib.suppress(PoseError):  # a worker reports it
             source = self.open(name, self.args.frame_first, self.args.frame_last)
             source.source.close()
             return Pieces(self.cluster, source, self.network_step(source)).count > 1
@@ -94,7 +96,7 @@ class ClipsInPieces(Clips):
 
 
 class TrackedPieces:
-    """In place of a VideoPoseEstimator: tracks people that workers have inferred."""
+    """Tracks people that workers have inferred; takes the place of a VideoPoseEstimator."""
 
     inferred: Iterator[Inferred]
 
@@ -109,7 +111,7 @@ class TrackedPieces:
         new = None if self.args.no_track else Tracker(self.skeleton, not self.args.no_smooth)
         self.tracker = state[0] if state else new
 
-    def estimate_3d(self, _: np.ndarray, t: float, __: Any = None) -> tuple[np.ndarray, list[int] | None]:
+    def estimate_3d(self, picture: np.ndarray, t: float, next_frame: Any = None, /) -> Tracked:
         """PoseError where the workers have not read the frame of time t, as in damaged clips after a seek."""
         its_t, people = next((one for one in self.inferred if one[0] > t - SAME_TIME), (math.inf, None))
         if people is None or its_t > t + SAME_TIME:
@@ -118,13 +120,13 @@ class TrackedPieces:
 
 
 class Pieces:
-    """Iterate for the people in the frames of a clip that the network sees; those around a cut may come twice."""
+    """Iterate for the people in the inferred frames of a clip; frames around a cut may come twice."""
 
     def __init__(self, cluster: ClipsOnCluster, source: ClipReader, step: int) -> None:
         self.cluster, self.source, self.args = cluster, source, cluster.args
         self.stride = step * source.step  # in frames, as length and warm_up
         frames, per_second = source.end - self.args.frame_first, source.source_fps
-        self.count = min(MAX_PIECES, int(frames / per_second / PIECE))
+        self.count = min(MAX_PIECES, int(frames / per_second / MIN_PIECE))
         self.length = math.ceil(max(1, frames) / self.stride / max(1, self.count)) * self.stride
         self.warm_up = math.ceil(WARM_UP * per_second / self.stride) * self.stride
         first = math.ceil((source.first - self.args.frame_first) / self.stride) * self.stride  # inference
@@ -148,7 +150,7 @@ class Pieces:
             before = piece
 
     def submit_ahead(self, at_least: int = 0) -> None:
-        """Give pieces to workers that are free; those beyond the end that the container reports only when asked for."""
+        """Submit pieces for free workers, and all up to at_least, which may be beyond the container's reported end."""
         for future in [future for future in self.cluster.running if future.done()]:
             del self.cluster.running[future]
         room = min(self.cluster.free_threads(), PIECES_AHEAD * self.cluster.threads - len(self.ahead))
@@ -178,7 +180,7 @@ class Pieces:
 
 
 def joins(last: Inferred, lost_at: float, piece: Piece) -> bool:
-    """Whether a piece can follow this frame: it finds everyone in it, and nobody was lost less than MAX_UNSEEN ago."""
+    """Whether a piece joins at this frame: it finds the same people, and nobody was lost less than MAX_UNSEEN ago."""
     t, people = last
     again = [others for its_t, others in piece.inferred if abs(its_t - t) < SAME_TIME]
     has_all = all(
@@ -187,27 +189,27 @@ def joins(last: Inferred, lost_at: float, piece: Piece) -> bool:
     return has_all and t - lost_at >= MAX_UNSEEN
 
 
-# What follows runs on the workers.
+def infer(
+    clips: Clips, name: str, first: int, last: int, warm_up: int, state: Any = None, stateless: Piece | None = None
+) -> Piece:
+    """On a worker: a piece of a clip from frame `first` to frame `last`.
 
-
-def infer(clips: Clips, name: str, first: int, last: int, warm_up: int, state: Any = None, cold: Any = None) -> Piece:
-    """A piece of a clip from frame `first` to frame `last`.
-
-    It starts `warm_up` frames earlier, or, where frames do not depend on those before, right behind the piece before.
-    With a state to go on from it starts there, too, and ends where `cold`, the piece without that state, can follow.
+    It starts `warm_up` frames early, or right after the piece before where frames are independent or that piece's state
+    is known. With a state it ends as soon as `stateless`, the same piece inferred without the state, joins.
     """
-    clips.estimator.restart(state)
-    crops = clips.estimator.crops
+    estimator: Any = clips.estimator  # a VideoPoseEstimator
+    estimator.restart(state)
+    crops = estimator.crops
     clips.source = clips.open(name, first, last)
     step = clips.network_step(clips.source)
-    goes_on = warm_up > 0 and bool(state or not crops)
-    clips.source.first -= (step - 1) * clips.args.frame_step if goes_on else warm_up
+    continues = warm_up > 0 and bool(state or not crops)
+    clips.source.first -= (step - 1) * clips.args.frame_step if continues else warm_up
     inferred: list[Inferred] = []
     with clips.source as source:
-        frames = (chunk[-1][1:] for chunk in chunks(source, step, int(goes_on)))
-        for (t, picture), next_frame in itertools.pairwise(itertools.chain(frames, [(math.inf, None)])):
-            people = clips.estimator.infer(picture, t, next_frame if next_frame[0] < math.inf else None)
-            inferred.append((t, people))
-            if cold and joins(inferred[-1], crops.lost_at, cold):
-                return cold._replace(inferred=inferred + [one for one in cold.inferred if one[0] > t + SAME_TIME])
-    return Piece(inferred, clips.estimator.state, crops.lost_at if crops else -math.inf, clips.source.size_wh)
+        frames: Any = (chunk[-1][1:] for chunk in chunks(source, step, int(continues)))
+        for (t, picture), next_frame in itertools.pairwise(itertools.chain(frames, [None])):
+            inferred.append((t, estimator.infer(picture, t, next_frame)))
+            if stateless and joins(inferred[-1], crops.lost_at, stateless):
+                rest = [one for one in stateless.inferred if one[0] > t + SAME_TIME]
+                return stateless._replace(inferred=inferred + rest)
+    return Piece(inferred, estimator.state, crops.lost_at if crops else -math.inf, clips.source.size_wh)

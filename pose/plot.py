@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from .labels import write
-from .media.results import atomic_write, save_picture
+from .labels import draw_text
+from .media.atomic import atomic_write
+from .media.results import save_picture
 from .motion import Motion, motion_of
 from .poses import JOINTS
 from .skeletons import Skeleton
@@ -26,34 +27,34 @@ SIDES = {"R": ("right", "tab:orange"), "L": ("left", "tab:blue")}
 
 
 class Plot:
-    """Takes a clip's drawn frames one by one, and keeps all poses but few pictures."""
+    """Collects all poses of a clip, and a few of its drawn frames."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         self.skeleton = skeleton
         self.tiles: list[np.ndarray] = []
-        self.every, self.count = 1, 0  # a tile of every so many frames is kept
+        self.every, self.count = 1, 0  # every nth frame is kept as a tile
         self.poses: list[tuple[float, int, np.ndarray]] = []  # seconds, identity, (K, 3 or 6)
         self.note = ""
 
     def add(self, t: float, picture: np.ndarray, people: np.ndarray, ids: list[int] | None) -> None:
         """A frame of time t in seconds as drawn (H, W, 3), and the people (N, K, 3 or 6) in it.
 
-        Without identities the strongest counts as one.
+        Without identities only the strongest person is kept.
         """
         if self.count % self.every == 0:
             self.tiles.append(self.tile(picture, t))
         if len(self.tiles) == 2 * SHEET_COLUMNS * SHEET_ROWS:
             self.tiles, self.every = self.tiles[::2], 2 * self.every
         self.count += 1
-        for who, person in zip(ids, people, strict=True) if ids is not None else ((0, person) for person in people[:1]):
-            self.poses.append((t, who, person))
+        people, ids = (people[:1], [0] * len(people[:1])) if ids is None else (people, ids)
+        self.poses += [(t, identity, person) for identity, person in zip(ids, people, strict=True)]
 
     def tile(self, picture: np.ndarray, t: float) -> np.ndarray:
         h, w = picture.shape[:2]
         size_wh = TILE_WIDTH, max(1, round(TILE_WIDTH * h / w))
         tile = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA if w > TILE_WIDTH else cv2.INTER_LINEAR)
         tile = cv2.copyMakeBorder(tile, CAPTION_HEIGHT, 0, 0, 0, cv2.BORDER_CONSTANT)
-        write(tile, f"{t:.2f} s", np.array([8, CAPTION_HEIGHT - 6]), height=20)
+        draw_text(tile, f"{t:.2f} s", np.array([8, CAPTION_HEIGHT - 6]), height=20)
         return tile
 
     def sheet(self) -> np.ndarray:
@@ -71,8 +72,8 @@ class Plot:
         elif not self.poses:
             self.note = "No picture of the joints' angles: nobody was found."
         else:
-            with atomic_write(angles) as part:
-                angles_figure(self.poses, self.skeleton).savefig(part, dpi=120, format="png")
+            with atomic_write(angles) as temporary:
+                angles_figure(self.poses, self.skeleton).savefig(temporary, dpi=120, format="png")
 
 
 def angles_figure(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton) -> Figure:
@@ -80,16 +81,16 @@ def angles_figure(poses: list[tuple[float, int, np.ndarray]], skeleton: Skeleton
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    main = Counter(who for _, who, _ in poses).most_common(1)[0][0]
-    times = np.array([t for t, who, _ in poses if who == main])
-    motion = motion_of(times, np.stack([pose for _, who, pose in poses if who == main]), skeleton)
+    main = Counter(identity for _, identity, _ in poses).most_common(1)[0][0]
+    times = np.array([t for t, identity, _ in poses if identity == main])
+    motion = motion_of(times, np.stack([pose for _, identity, pose in poses if identity == main]), skeleton)
     figure = Figure(figsize=(11, 2.2 * len(JOINTS) + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(JOINTS), 2, sharex="col", width_ratios=(4, 1))
     for (curves, table), joint in zip(panels, JOINTS, strict=True):
         draw_curves(curves, motion, joint)
         draw_limits(table, motion, joint)
-    kind = "in space" if motion.in_space else "as seen in the picture: OpenPose's networks see no depth"
+    kind = "in space" if motion.in_space else "as seen in the picture: OpenPose's networks estimate no depth"
     summary = motion.summary()
     figure.suptitle(f"Person {main}: angles {kind}" + (f"\n{summary}" if summary else ""))
     panels[0, 0].legend(loc="lower right", ncols=3)

@@ -9,7 +9,7 @@ import numpy as np
 from .skeletons import COCO, MPI, Skeleton
 
 WORLD = slice(3, 6)  # columns of a pose that has X, Y, Z in metres
-AREA = 0.25  # of a person, in squares of their size: COCO's areas of standing people
+AREA = 0.25  # of a person, in squares of their size, as COCO's of standing people
 JOINTS = {  # the angle at the middle keypoint
     "Elbow": ("Shoulder", "Elbow", "Wrist"),
     "Shoulder": ("Elbow", "Shoulder", "Hip"),
@@ -31,12 +31,13 @@ def size(pose: np.ndarray) -> float:
 
 
 def strength(pose: np.ndarray) -> float:
-    """Large and well seen comes first: the sum of a pose's (K, 3) scores times its size."""
+    """The sum of a pose's (K, 3) scores times its size."""
     return float(pose[:, 2].sum()) * size(pose)
 
 
 def strongest_first(people: np.ndarray, number_people_max: int = -1) -> np.ndarray:
-    """People (N, K, 3) in the order of their strength, number_people_max of them; -1: all."""
+    """People (N, K, 3) with any keypoint, in the order of their strength, number_people_max of them; -1: all."""
+    people = people[people[:, :, 2].any(axis=1)]
     order = sorted(range(len(people)), key=lambda number: -strength(people[number]))
     return people[order if number_people_max < 0 else order[:number_people_max]]
 
@@ -50,9 +51,9 @@ def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def similarity(a: np.ndarray, b: np.ndarray, skeleton: Skeleton) -> float:
-    """Object keypoint similarity of two poses (K, 3), 0 to 1, or that with left and right exchanged if it is more.
+    """Object keypoint similarity of two poses (K, 3), 0 to 1; with left and right swapped if that is higher.
 
-    A few keypoints that are far off lower it little. Exchanged, as a network may take a person's back for the front.
+    A network may confuse a person's back with the front.
     """
     area = AREA * max(size(a), size(b)) ** 2
     best = 0.0
@@ -74,14 +75,18 @@ def extrapolate(before: np.ndarray, pose: np.ndarray, which: np.ndarray) -> None
     pose[which, :2] += moved
 
 
+def joint_keypoints(skeleton: Skeleton) -> list[list[int]]:
+    """(8, 3): the keypoints of each of ANGLES, the joint in the middle."""
+    return [[skeleton.keypoints.index(name[0] + part) for part in JOINTS[name[1:]]] for name in ANGLES]
+
+
 def joint_angles(people: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """(N, 8) degrees at the joints ANGLES of people (N, K, 3 or 6), 180 when stretched; nan where they are not seen.
 
     In space where there are metres, else in the picture.
     """
     columns = WORLD if people.shape[2] == 6 else slice(2)
-    corners = [[skeleton.keypoints.index(name[0] + part) for part in JOINTS[name[1:]]] for name in ANGLES]
-    points = people[:, corners]  # (N, 8, 3, 3 or 6)
+    points = people[:, joint_keypoints(skeleton)]  # (N, 8, 3, 3 or 6)
     middle = points[:, :, 1, columns]
     a, b = (points[:, :, end, columns] - middle for end in (0, 2))
     along, lengths = (a * b).sum(axis=2), np.linalg.norm(a, axis=2) * np.linalg.norm(b, axis=2)
@@ -90,12 +95,12 @@ def joint_angles(people: np.ndarray, skeleton: Skeleton) -> np.ndarray:
 
 
 def coco_to_mpi(pose: np.ndarray) -> np.ndarray:
-    """A COCO pose (18, 3 or 6) as MPI's (15, 3 or 6), of which head, neck and chest are worked out."""
+    """A COCO pose (18, 3 or 6) as MPI's (15, 3 or 6), of which head, neck and chest are computed."""
     of = dict(zip(COCO.keypoints, pose.astype(float), strict=True))
     neck, nose, ears, hips = of["Neck"], of["Nose"], (of["REar"] + of["LEar"]) / 2, (of["RHip"] + of["LHip"]) / 2
     head = neck + HEAD_TOP * (ears - neck) + HEAD_BACK * (ears - nose)
     head[2] = min(neck[2], max(nose[2], of["REar"][2], of["LEar"][2]))
     upper_neck, chest = neck + UPPER_NECK * (ears - neck), neck + CHEST * (hips - neck)
     upper_neck[2], chest[2] = neck[2], min(neck[2], of["RHip"][2], of["LHip"][2])
-    worked_out = {"Head": head, "Neck": upper_neck, "Chest": chest}
-    return np.array([worked_out.get(name, of.get(name)) for name in MPI.keypoints], np.float32)
+    computed = {"Head": head, "Neck": upper_neck, "Chest": chest}
+    return np.array([computed.get(name, of.get(name)) for name in MPI.keypoints], np.float32)

@@ -1,4 +1,4 @@
-"""Ctrl-C, kill and a closed terminal: they end a program where its results are consistent."""
+"""Ctrl-C, kill and a closed terminal end a program where its results are consistent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 
 class Signals:
-    """Ctrl-C, kill, a closed terminal: the first raises KeyboardInterrupt; later ones must not disturb the clean-up."""
+    """The first signal raises KeyboardInterrupt; later ones are ignored, so that they do not disturb the clean-up."""
 
     received: int | None = None
     is_deferring = False
-    then: Callable[[], None]
+    on_signal: Callable[[], None]
     numbers = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
     def listen(self) -> None:
@@ -32,7 +32,7 @@ class Signals:
             self.received = number
             if not self.is_deferring:
                 raise KeyboardInterrupt
-            self.then()
+            self.on_signal()
 
     def check(self) -> None:
         """Raise the KeyboardInterrupt of a signal that was deferred."""
@@ -40,10 +40,10 @@ class Signals:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def deferred(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """A signal in the block calls `then` and interrupts at the next check(), at the block's end at the latest."""
-        self.check()  # Python drops a KeyboardInterrupt in a callback, such as those of its imports
-        self.then, self.is_deferring = then, True
+    def deferred(self, on_signal: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """A signal in the block calls `on_signal` and interrupts at the next check() or at the block's end."""
+        self.check()  # Python ignores a KeyboardInterrupt in a callback, such as an import's
+        self.on_signal, self.is_deferring = on_signal, True
         try:
             yield
         finally:

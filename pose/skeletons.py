@@ -21,12 +21,12 @@ class Limb:
     start: int
     end: int
     fields: tuple[int, int]  # channels of the field's x and y in the network's output
-    drawn: bool = True  # False: only helps to tell which keypoints belong together
+    drawn: bool = True  # False: only helps to group keypoints
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The body as a network sees it."""
+    """The keypoints and limbs of a network."""
 
     name: str
     keypoints: tuple[str, ...]
@@ -45,7 +45,7 @@ class Skeleton:
 
     @cached_property
     def mirrored(self) -> tuple[int, ...]:
-        """For each keypoint the one that takes its place in a mirrored picture: left for right."""
+        """For each keypoint its counterpart in a mirrored picture: left for right."""
         swap = {"R": "L", "L": "R"}
         other = {name: swap[name[0]] + name[1:] if name[0] in swap else name for name in self.keypoints}
         return tuple(self.keypoints.index(other[name]) for name in self.keypoints)
@@ -58,13 +58,13 @@ class Skeleton:
         names = self.keypoints
         return tuple(
             (right, left)
-            for right, left in pairs  # the face needs no such help
+            for right, left in pairs  # not the face
             if names[right.start][0] == names[right.end][0] == "R" and names[right.end] not in ("REye", "REar")
         )
 
     @cached_property
     def sigmas(self) -> tuple[float, ...]:
-        """How far labellers differ at each keypoint, in square roots of the person's area: COCO's own numbers."""
+        """COCO's standard deviations of labels at each keypoint, in square roots of the person's area."""
         spread = {"Nose": 0.026, "Eye": 0.025, "Ear": 0.035, "Shoulder": 0.079, "Elbow": 0.072, "Wrist": 0.062}
         spread |= {"Hip": 0.107, "Knee": 0.087, "Ankle": 0.089}
         return tuple(spread.get(name.lstrip("RL"), 0.079) for name in self.keypoints)
@@ -78,13 +78,13 @@ class Skeleton:
         return tuple(tuple(group) for group in names.values() if group)
 
     def mirror_maps(self, values: np.ndarray) -> np.ndarray:
-        """The maps (C, h, w) of a mirrored picture as the picture's own: turned round, left and right exchanged."""
+        """The maps (C, h, w) of a mirrored picture as those of the picture: flipped, left and right swapped."""
         order, signs = self._mirrored_channels
         return values[order, :, ::-1] * signs[:, None, None]
 
     @cached_property
     def _mirrored_channels(self) -> tuple[np.ndarray, np.ndarray]:
-        """For each channel the one that takes its place, and -1 for the fields' x, which point the other way."""
+        """For each channel its counterpart, and -1 for the fields' x, which point the other way."""
         order, signs = np.arange(self.channels), np.ones(self.channels, np.float32)
         order[: len(self.keypoints)] = self.mirrored
         other = {(limb.start, limb.end): limb.fields for limb in self.limbs}

@@ -1,7 +1,7 @@
-"""The two networks in the box: mobilenet_thin detects people, BlazePose estimates the keypoints of each one.
+"""The two bundled networks: mobilenet_thin detects people, BlazePose estimates the keypoints of each one.
 
-mobilenet_thin's own keypoints only say where somebody may be. BlazePose decides whether there is a person, and where
-their keypoints are.
+mobilenet_thin's own keypoints are only candidates. BlazePose decides whether there is a person, and where their
+keypoints are.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import cv2
 import numpy as np
 
 from .blazepose import LandmarkNetwork, PersonEstimate
+from .choices import PACKAGE
 from .crop import CROP_MARGIN, Crop, crop_around
 from .decode import find_candidates, find_peaks
 from .maps import Maps
 from .networks.engines import Engine
 from .networks.heatmap_network import HeatmapNetwork
-from .networks.registry import BLAZEPOSE, MOBILENET, PACKAGE
+from .networks.registry import BLAZEPOSE, MOBILENET
 from .poses import pose_distance, similarity
 from .skeletons import COCO
 
 MIN_PRESENCE = 0.5  # MediaPipe's own
 MIN_DETECTION_CONFIDENCE = 0.5  # people have 0.55 and more, trees, tripods and flags 0.46 and less on labelled pictures
-LATER_PASS = 0.05  # a later pass counts unless its confidence is lower by more
+LATER_PASS = 0.05  # by which a later pass may be less confident and still counts
 MAX_SIMILARITY = 0.5  # object keypoint similarity above which two poses are one person's
 UPRIGHT = -0.57  # y of the direction from hips to shoulders: up to 55° from the vertical
-LARGER_SCALES = 1.7, 2.4  # of the sides of the detector's input, where nobody was found with its usual one
+LARGER_SCALES = 1.7, 2.4  # of the sides of the detector's usual input, where that one finds nobody
 CLEAR_PEAK = 0.1  # of the detector's heatmaps; lower ones may be noise
-MIN_UNEXPLAINED = 4  # keypoints with a clear peak in nobody's crop, from which on somebody may lie there
-MIRRORED = list(COCO.mirrored)
+MIN_UNEXPLAINED = 4  # keypoints with a clear peak outside all crops, from which a lying person may be there
 ROTATIONS = {  # of the picture, and the way back
     cv2.ROTATE_90_CLOCKWISE: cv2.ROTATE_90_COUNTERCLOCKWISE,
     cv2.ROTATE_90_COUNTERCLOCKWISE: cv2.ROTATE_90_CLOCKWISE,
@@ -42,11 +42,11 @@ ROTATIONS = {  # of the picture, and the way back
 
 @dataclass(frozen=True)
 class AccuracyPreset:
-    """How much is computed."""
+    """How many inferences are computed."""
 
     passes: int  # of the landmark network for each person in a photo
     mirrored: bool  # every inference is averaged with one of the mirrored picture
-    all_rotations: bool  # the picture is rotated even where somebody stands
+    all_rotations: bool  # the picture is rotated even where a person stands
 
 
 PRESETS = {
@@ -67,12 +67,12 @@ class TopDown:
 
     @cached_property
     def landmarks(self) -> LandmarkNetwork:
-        """Not waited for before it is needed, as it loads longer than the detector computes the first picture."""
+        """Loaded in parallel, as loading takes longer than the detector's first inference."""
         return self.loading.result()
 
     @cached_property
     def second_landmarks(self) -> Future[LandmarkNetwork]:
-        """For the pool's thread: two inferences in parallel use two cores better than one does."""
+        """For the pool's thread, as two inferences in parallel use two cores better than one."""
         if self.engine.is_thread_safe:
             return self.pool.submit(lambda: self.landmarks)
         return self.pool.submit(LandmarkNetwork, self.engine, BLAZEPOSE.read(PACKAGE))
@@ -83,14 +83,14 @@ class TopDown:
 
     def start_tracking(self, picture: np.ndarray, crop: Crop) -> Future[PersonEstimate]:
         """The same in the pool's thread."""
-        landmarks = self.second_landmarks  # asked for here, so that the thread loads it first
+        landmarks = self.second_landmarks  # before the inference, so that the thread loads it first
         return self.pool.submit(lambda: landmarks.result()(picture, crop, self.preset.mirrored))
 
     def estimate_people(self, picture: np.ndarray) -> list[PersonEstimate]:
         """Everyone in a picture (H, W, 3).
 
-        Where nobody is found the input is enlarged, for small people; where nobody stands, or peaks of the detector
-        belong to nobody, the picture is rotated, for those who lie, dive or stand on their head.
+        Where nobody is found the input is enlarged, for small people. Where nobody stands, or peaks of the detector are
+        outside all crops, the picture is rotated, for people who lie, dive or stand on their head.
         """
         maps, passes = self.detector(picture), self.preset.passes
         found = self.estimate(picture, find_candidates(maps, COCO), passes)
@@ -100,7 +100,7 @@ class TopDown:
         if self.preset.all_rotations or not stands or count_unexplained(maps, found) >= MIN_UNEXPLAINED:
             scale = 1 if found else LARGER_SCALES[0]
             rotated = [self.estimate(picture, self.detect(picture, scale, r), passes) for r in ROTATIONS]
-            found += elsewhere(max(rotated, key=lambda people: sum(person.confidence for person in people)), found)
+            found += far_from(max(rotated, key=lambda people: sum(person.confidence for person in people)), found)
         return found
 
     def detect(self, picture: np.ndarray, scale: float = 1, rotation: int | None = None) -> np.ndarray:
@@ -124,7 +124,7 @@ class TopDown:
         for estimate, candidate in sorted(first, key=lambda pair: -pair[0].confidence):
             others = [*known, *(other.pose for other in found)]
             near = [pose for pose in others if overlap(estimate.next_crop, pose)]
-            if near:  # the network may have taken a part of them for this person's
+            if near:  # the network may have mixed them up with this person
                 estimate = self.estimate_person(picture, candidate, passes, near)
             if is_person(estimate) and not is_duplicate(estimate.pose, others):
                 found.append(estimate)
@@ -133,7 +133,7 @@ class TopDown:
     def estimate_person(
         self, picture: np.ndarray, candidate: np.ndarray, passes: int, masked: Sequence[np.ndarray] = ()
     ) -> PersonEstimate:
-        """The person of a candidate (18, 3): the best of so many passes, each in the crop that the one before gives."""
+        """The person of a candidate (18, 3): the best of so many passes, each in the next_crop of the one before."""
         best = self.landmarks(picture, crop_around(candidate), self.preset.mirrored, masked)
         crop = best.next_crop
         for _ in range(passes - 1):
@@ -143,15 +143,15 @@ class TopDown:
 
 
 def is_better(later: PersonEstimate, before: PersonEstimate) -> bool:
-    """Whether a pass improves on the one before. On left and right the later one, better exposed, counts."""
-    exchanged = later.pose[MIRRORED]
-    if pose_distance(exchanged, before.pose) < pose_distance(later.pose, before.pose):
+    """Whether a pass improves on the one before. For left and right the later one counts, as it is better exposed."""
+    swapped = later.pose[list(COCO.mirrored)]
+    if pose_distance(swapped, before.pose) < pose_distance(later.pose, before.pose):
         return is_person(later)
     return later.confidence > before.confidence - LATER_PASS
 
 
 def count_unexplained(maps: Maps, found: list[PersonEstimate]) -> int:
-    """How many of the 18 keypoints have a clear peak in nobody's crop."""
+    """How many of the 18 keypoints have a clear peak outside all crops."""
     peaks = find_peaks(maps.values[: len(COCO.keypoints)], CLEAR_PEAK)
     xy, crops = maps.to_picture(peaks.xy), [person.next_crop for person in found]
     inside = [np.linalg.norm(xy - crop.centre, axis=1) < crop.half_side for crop in crops]
@@ -167,13 +167,13 @@ def is_duplicate(pose: np.ndarray, others: Iterable[np.ndarray]) -> bool:
 
 
 def overlap(crop: Crop, pose: np.ndarray) -> bool:
-    """Whether a pose (18, 3) reaches into the circle that the crop is cut around."""
+    """Whether a pose (18, 3) reaches into the circle around the body from which the crop was made."""
     near = np.linalg.norm(pose[:, :2] - crop.centre, axis=1) < crop.half_side / CROP_MARGIN
     return bool((near & (pose[:, 2] > 0)).any())
 
 
-def elsewhere(people: list[PersonEstimate], others: list[PersonEstimate]) -> list[PersonEstimate]:
-    """Those far from all others: in a rotated picture one person's estimate is too different for similarity to tell."""
+def far_from(people: list[PersonEstimate], others: list[PersonEstimate]) -> list[PersonEstimate]:
+    """The people far from all others; in a rotated picture, similarity does not recognize the same person."""
 
     def apart(one: Crop, other: Crop) -> bool:
         return float(np.linalg.norm(one.centre - other.centre)) > other.half_side / 2

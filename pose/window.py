@@ -1,4 +1,4 @@
-"""Windows in a process of their own, as Qt ends a process whose display cannot be used or goes away."""
+"""Windows in a process of their own, as Qt aborts a process whose display fails."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_WH = 1280, 720  # pixels, which fit most screens; a window can be made larger
+MAX_WH = 1280, 720  # pixels, which fit most screens; users can enlarge a window
 NO_DISPLAY = -2
 
 
 class Windows:
-    """show(): pictures in windows, until a key is pressed or for a moment. Where none can open, nothing happens."""
+    """Shows pictures in windows; does nothing where none can open."""
 
-    def __init__(self, wanted: bool = True) -> None:
+    def __init__(self, enabled: bool = True) -> None:
         self.process: subprocess.Popen | None = None
         has_display = not sys.platform.startswith("linux") or os.getenv("DISPLAY") or os.getenv("WAYLAND_DISPLAY")
-        if wanted and has_display:
+        if enabled and has_display:
             command = [sys.executable, "-u", __file__]
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
             self.process = subprocess.Popen(command, **pipes, start_new_session=True)  # Ctrl-C does not reach it
 
     def show(self, pictures: dict[str, np.ndarray], wait: bool = False) -> int:
-        """The key that was pressed, -1 for none, or NO_DISPLAY; wait: until there is one or a window is closed."""
+        """The key that was pressed, -1 for none, or NO_DISPLAY. wait: for a key or for a window to be closed."""
         if self.process is None or self.process.stdin is None or self.process.stdout is None:
             return NO_DISPLAY
         with contextlib.suppress(OSError):
@@ -56,7 +56,7 @@ def fitted(picture: np.ndarray) -> np.ndarray:
 
 
 def serve(requests: IO[bytes]) -> None:
-    """The process with the windows: a line with a key for each request, until there are no more."""
+    """Runs in the process with the windows: prints a key for each request, until there are no more."""
     import cv2
 
     titles: set[str] = set()
@@ -67,7 +67,7 @@ def serve(requests: IO[bytes]) -> None:
                 cv2.destroyAllWindows()
                 titles.clear()
             for title, picture in pictures.items():
-                title = title.encode(errors="replace").decode()  # OpenCV takes no other names
+                title = title.encode(errors="replace").decode()  # OpenCV accepts no other names
                 if title not in titles:
                     cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
                     cv2.resizeWindow(title, picture.shape[1], picture.shape[0])

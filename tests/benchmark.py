@@ -32,12 +32,12 @@ PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 from pose import PoseError  # noqa: E402
 from pose.blazepose import LandmarkNetwork  # noqa: E402
-from pose.choices import STAGES  # noqa: E402
+from pose.choices import PACKAGE, STAGES  # noqa: E402
 from pose.networks import registry  # noqa: E402
 from pose.networks.engine_choice import choose_engine  # noqa: E402
 from pose.networks.engines import Engine  # noqa: E402
 from pose.networks.heatmap_network import HeatmapNetwork  # noqa: E402
-from pose.networks.registry import BLAZEPOSE, MOBILENET, PACKAGE  # noqa: E402
+from pose.networks.registry import BLAZEPOSE, MOBILENET  # noqa: E402
 
 OPENPOSE = registry.OPENPOSE["COCO"]
 ENGINES = (
@@ -260,11 +260,11 @@ def lag(clip: np.ndarray, raw: np.ndarray) -> float:
 def report_photos(args: argparse.Namespace, work: Path) -> None:
     image = [sys.executable, PROJECT / "get_hpe_image.py", "--no_display", "--output_dir", work]
     networks = {"OpenPose": ["--network", "openpose", "--model_folder", args.model_folder],
-                "the networks in the box": ["--network", "blazepose"]}  # fmt: skip
+                "the bundled networks": ["--network", "blazepose"]}  # fmt: skip
     photo = cv2.imread(str(PHOTO))
     h, w = photo.shape[:2]
     painted = painted_figures("COCO", (w, h), [(w // 2, h // 2, w * 2 // 3)])[0]
-    pictures = {"OpenPose": painted if args.model_folder == work else photo, "the networks in the box": photo}
+    pictures = {"OpenPose": painted if args.model_folder == work else photo, "the bundled networks": photo}
     files = PACKAGE / OPENPOSE.weights.prototxt, args.model_folder / OPENPOSE.weights.name
     cells: Cells = {}
     for shape, columns in (("3:4", slice(40, 40 + h * 3 // 4)), ("square", slice(None))):

@@ -33,7 +33,7 @@ def opencv_computes():
 
 @pytest.fixture(scope="module")
 def networks_loaded_once():
-    """The two in the box, for a file whose tests are of what is done with them."""
+    """The two bundled ones, for a file whose tests are of what is done with them."""
     loaded, load = {}, estimate.TopDown
 
     def load_once(engine, *settings):

@@ -118,7 +118,7 @@ def judge_files(folder: Path, case: Case, err: str) -> Iterator[tuple[str, str]]
     files = [path for path in [*output.rglob("*"), *folder.glob("t.*")] if path.is_file() and not path.is_symlink()]
     for path in files:
         if re.fullmatch(r"\.[0-9a-f]{8}-\d+.*", path.name):
-            if f"{path.name} beside it cannot be removed" not in err:
+            if f"{path.name} next to it cannot be removed" not in err:
                 yield "left over", str(path.relative_to(folder))
         elif (path != case.placed or path.stat().st_size) and path.parent != folder and not is_whole(path):
             yield "half file", str(path.relative_to(folder))

@@ -18,7 +18,7 @@ sys.path.insert(0, str(PROJECT))
 import get_hpe_image  # noqa: E402
 import get_hpe_video  # noqa: E402
 from pose import PoseEstimator, draw_skeleton  # noqa: E402
-from pose.labels import write  # noqa: E402
+from pose.labels import draw_text  # noqa: E402
 from pose.networks import engine_choice  # noqa: E402
 
 INPUT, OUTPUT = PROJECT / "Input", PROJECT / "Output"
@@ -95,7 +95,7 @@ def tile(picture: np.ndarray, number: int) -> np.ndarray:
     scale = min(TILE_WH[0] / w, TILE_WH[1] / h)
     picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     right, bottom = TILE_WH[0] - picture.shape[1], TILE_WH[1] - picture.shape[0]
-    write(picture, str(number), np.array([6, 28]), height=18)
+    draw_text(picture, str(number), np.array([6, 28]), height=18)
     sides = bottom // 2, bottom - bottom // 2, right // 2, right - right // 2
     return cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 

@@ -1,4 +1,4 @@
-"""A stand-in for both networks in the box: they see the people of a made-up scene and count what they are asked."""
+"""A stand-in for both bundled networks: they see the people of a made-up scene and count what they are asked."""
 
 from unittest import mock
 

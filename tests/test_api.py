@@ -53,7 +53,7 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(options, error, message)
 @pytest.mark.parametrize(
     ("picture", "error", "message"),
     [
-        (None, TypeError, "picture must be a numpy array, not None; cv2.imread gives None"),
+        (None, TypeError, "picture must be a numpy array, not None; cv2.imread returns None"),
         (np.zeros((9, 9), np.uint8), ValueError, r"picture must be \(height, width, 3\) uint8, not \(9, 9\) uint8"),
         (np.zeros((9, 9, 4), np.uint8), ValueError, r"not \(9, 9, 4\) uint8"),
         (np.zeros((9, 9, 3)), ValueError, r"not \(9, 9, 3\) float64"),

@@ -16,9 +16,10 @@ from pose.blazepose import (
     next_crop_of,
     refine_by_heatmaps,
 )
-from pose.crop import SIDE, crop_around, make_crop
+from pose.choices import PACKAGE
+from pose.crop import CROP_SIDE, crop_around, make_crop
 from pose.networks.engines import OpenCV
-from pose.networks.registry import BLAZEPOSE, PACKAGE
+from pose.networks.registry import BLAZEPOSE
 from pose.options import PROJECT
 from pose.poses import WORLD, coco_to_mpi, joint_angles
 from pose.skeletons import COCO, MPI
@@ -62,8 +63,8 @@ def test_a_cut_shows_what_lies_there(half_side, degrees):
     dot = 255 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * (half_side / 12) ** 2))
     crop = make_crop(at + np.array([half_side / 3, -half_side / 4]), half_side, unit(degrees))
     cut = crop.extract(np.dstack([dot.astype(np.uint8)] * 3))[:, :, 0].astype(float)
-    assert cut.shape == (SIDE, SIDE)
-    y, x = np.mgrid[:SIDE, :SIDE]
+    assert cut.shape == (CROP_SIDE, CROP_SIDE)
+    y, x = np.mgrid[:CROP_SIDE, :CROP_SIDE]
     centre = np.array([(cut * x).sum(), (cut * y).sum()]) / cut.sum()
     assert np.abs(centre - crop.to_input(at)).max() < 0.3
 
@@ -94,7 +95,7 @@ def test_the_crop_of_a_part_is_where_the_person_is(names):
     pose, whole = pose_at(60, 60), crop_around(pose_at(60, 60))
     pose[[name not in names for name in COCO.keypoints]] = 0
     crop = crop_around(pose)
-    assert (np.abs(crop.to_input(pose[pose[:, 2] > 0, :2]) - SIDE / 2) < SIDE / 2).all()
+    assert (np.abs(crop.to_input(pose[pose[:, 2] > 0, :2]) - CROP_SIDE / 2) < CROP_SIDE / 2).all()
     if "RShoulder" in names:  # head and shoulders tell where the hips are
         assert np.linalg.norm(crop.centre - whole.centre) < 0.2 * whole.half_side
         assert np.allclose(crop.up, UP, atol=0.1)
@@ -158,7 +159,7 @@ def test_a_crop_and_its_mirror_image_are_averaged_where_they_agree():
 
     def mirrored(xy, peak):
         landmarks, refined, world, *others = inference(xy, peak)
-        for points, width in ((landmarks, SIDE - 1), (refined, SIDE - 1), (world, 0)):
+        for points, width in ((landmarks, CROP_SIDE - 1), (refined, CROP_SIDE - 1), (world, 0)):
             points[:, 0] = width - points[:, 0]
         return landmarks[MIRRORED], refined[MIRRORED], world[MIRRORED], *others
 
@@ -215,7 +216,7 @@ def test_who_is_in_the_dark_is_found_as_in_the_light(landmarks):
 def test_who_is_masked_is_covered_and_nothing_else(degrees):
     pose = pose_at(100, 50, 1.5)
     crop = make_crop(np.array([175.0, 200.0]), 220, unit(degrees))
-    cut = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    cut = np.full((CROP_SIDE, CROP_SIDE, 3), 255, np.uint8)
     blazepose.mask_person(cut, np.zeros_like(pose), crop)
     assert (cut == 255).all()  # what was not found is not covered
     blazepose.mask_person(cut, pose, crop)
@@ -227,7 +228,7 @@ def test_who_is_masked_is_covered_and_nothing_else(degrees):
     masked = np.argwhere((cut == 128).all(axis=2))[:, ::-1]
     far = np.linalg.norm(masked[:, None] - points[None], axis=2).min(axis=1)
     assert far.max() < 0.2 * np.ptp(points, axis=0).max()
-    assert 0.02 < len(masked) / SIDE**2 < 0.4
+    assert 0.02 < len(masked) / CROP_SIDE**2 < 0.4
     shank, head = pose[[9, 10], :2].mean(axis=0), pose[[0, 14, 15, 16, 17], :2].mean(axis=0)
     for at, reach in ((shank, (-0.09 / 2, 0)), (head, (0, -0.09 * 0.8))):  # of the person's size: limbs, and the head
         near, far = (

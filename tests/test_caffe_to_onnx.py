@@ -187,8 +187,8 @@ def assert_not_genuine(model, folder):
     ("content", "what"),
     [
         (b"", "is empty"),
-        (b"<!DOCTYPE html><html><head><title>Quota exceeded</title>", "is a web page and no network"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:b4cf\n", "is a Git LFS pointer and no network"),
+        (b"<!DOCTYPE html><html><head><title>Quota exceeded</title>", "is a web page, not a network"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:b4cf\n", "is a Git LFS pointer, not a network"),
         (b"\xff" * 1_000_000, r"is not the genuine file \(its SHA-256 differs\)"),
         (b"\x0a\x04node\x12\x00", "is not the genuine file"),  # such as graph_opt.pb
         (None, "is missing or not a file"),

@@ -64,7 +64,7 @@ with clip_writer(Path(sys.argv[1]), 25, "av1") as sink: sink.write(numpy.zeros((
 def test_a_variable_that_opencv_fails_of_is_found_before_work(monkeypatch, capsys, value):
     monkeypatch.setenv("OPENCV_FOR_THREADS_NUM", value)
     assert cli.run(lambda: 0) == 1
-    says = f"Error: The environment variable OPENCV_FOR_THREADS_NUM is {value!r} and no number; remove it with: unset "
+    says = f"Error: The environment variable OPENCV_FOR_THREADS_NUM is {value!r}, not a number; remove it with: unset "
     assert capsys.readouterr().err == f"{says}OPENCV_FOR_THREADS_NUM.\n"
 
 

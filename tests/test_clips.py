@@ -265,12 +265,9 @@ def test_a_pixel_keeps_its_form(tmp_path):
             turn_metadata(Path(path), ((0, 1), (-1, 0)))
 
 
-@pytest.mark.parametrize(
-    ("source", "stem"),
-    [("rtsp://a/b/live.ts?k=c/d.e", "live"), ("97", "camera97"), ("in/f-%04d.png", "f"), ("%d.png", "frames")],
-)
-def test_what_results_are_called_after(source, stem):
-    assert stem_of(source) == stem
+def test_what_results_are_called_after():
+    names = {"rtsp://a/b/live.ts?k=c/d.e": "live", "97": "camera97", "in/f-%04d.png": "f", "%d.png": "frames"}
+    assert {name: stem_of(name) for name in names} == names
 
 
 def test_damage_is_reported(tmp_path):
@@ -443,7 +440,7 @@ def test_an_address_that_comes_back_is_gone_on_with(tmp_path):
     said = []
     make_clip(tmp_path / "a.ts", codec="libx264")
     with sender(tmp_path / "a.ts", 2) as address:
-        frames, source = read(address, last=19, when_lost=said.append)
+        frames, source = read(address, last=19, on_lost=said.append)
     assert [number for number, _, _ in frames] == list(range(20))
     assert [picture for _, _, picture in frames] == [*range(10)] * 2
     times = np.diff([t for _, t, _ in frames])
@@ -452,7 +449,7 @@ def test_an_address_that_comes_back_is_gone_on_with(tmp_path):
     assert said[0] == f"{address} stopped sending; waiting for it to come back."
     assert re.fullmatch(f"{address} is back after [1-9] s.", said[1])
     assert len(said) == 2
-    assert re.fullmatch(f"{address} was away for [1-9] s", source.notes[0])
+    assert re.fullmatch(f"{address} sent nothing for [1-9] s", source.notes[0])
 
 
 def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
@@ -481,9 +478,9 @@ def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
             pass
 
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
-    monkeypatch.setattr(reader, "RETRY", 0.2)
+    monkeypatch.setattr(reader, "RETRY_EVERY", 0.2)
     said = []
-    frames, _ = read("0", last=5, when_lost=said.append)
+    frames, _ = read("0", last=5, on_lost=said.append)
     times = np.diff([t for _, t, _ in frames])
     assert [picture for _, _, picture in frames] == [2, 1, 0] * 2
     assert 0.4 < times[2] < 5
@@ -493,7 +490,7 @@ def test_a_camera_that_comes_back_is_gone_on_with(monkeypatch):
 
 def test_a_file_that_a_server_sends_has_an_end(tmp_path, web):
     make_clip(tmp_path / "a.ts", codec="libx264", sound="aac")
-    assert len(read(f"{web[0]}/a.ts", when_lost=lambda _: 1 / 0)[0]) == 10
+    assert len(read(f"{web[0]}/a.ts", on_lost=lambda _: 1 / 0)[0]) == 10
     assert copy(f"{web[0]}/a.ts", tmp_path / "b.mp4").notes == []  # sound is of files only
 
 
@@ -520,7 +517,7 @@ def test_frames_of_other_sizes_are_fitted_into_the_first_ones(tmp_path):
 
 
 def test_a_number_that_no_camera_can_have():
-    with pytest.raises(PoseError, match="does not answer"):
+    with pytest.raises(PoseError, match="cannot be opened"):
         ClipReader("99999999999999999999")
 
 
@@ -678,12 +675,13 @@ def test_a_full_disk_is_noticed_at_once(tmp_path):
 
 
 def test_what_cannot_be_written_is_one_sentence(tmp_path):
+    threads = threading.active_count()
     with pytest.raises(PoseError, match=r"not write .*20000x") as error, clip_writer(tmp_path / "a.mp4", 25) as sink:
         for _ in range(100):
             sink.write(np.zeros((2, 20000, 3), np.uint8), 0.0)
     assert cli.REMEDIES[error.value.argument] == "choose another --codec"
     assert list(tmp_path.iterdir()) == []
-    assert threading.active_count() == 1
+    assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize(("fps", "step", "every"), [(30, 1, 2), (25, 1, 2), (60, 1, 4), (240, 1, 4), (30, 3, 1)])

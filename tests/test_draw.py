@@ -7,7 +7,7 @@ from synthetic_maps import paint, pose_at
 
 from pose.choices import STYLES
 from pose.draw import draw_frame_info, draw_heatmaps, draw_keypoints, draw_skeleton, on_background
-from pose.labels import free_box, write
+from pose.labels import draw_text, free_box
 from pose.skeletons import COCO, MPI, SKELETONS, rainbow
 
 NOBODY = np.zeros((0, 18, 3), np.float32)
@@ -84,8 +84,8 @@ def test_the_strongest_persons_keypoints_are_on_top():
 @pytest.mark.parametrize("at", [(-99, -99), (999, 999)])
 def test_texts_stay_inside_the_picture(at):
     canvas, middle = np.zeros((2, 100, 100, 3), np.uint8)
-    write(canvas, "7", np.array(at), 20)
-    write(middle, "7", np.array([50, 50]), 20)
+    draw_text(canvas, "7", np.array(at), 20)
+    draw_text(middle, "7", np.array([50, 50]), 20)
     assert (canvas > 0).sum() == (middle > 0).sum() > 0
 
 

@@ -12,6 +12,7 @@ import pytest
 from test_caffe_to_onnx import thin_model
 
 from pose import PoseError
+from pose.choices import PACKAGE
 from pose.networks import engines, registry
 from pose.networks.engine_choice import make_engine
 from pose.networks.engines import (
@@ -20,7 +21,7 @@ from pose.networks.engines import (
     OpenVINO,
     choose_opencv_device,
 )
-from pose.networks.registry import BLAZEPOSE, MOBILENET, PACKAGE
+from pose.networks.registry import BLAZEPOSE, MOBILENET
 from pose.options import PROJECT
 
 PICTURE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))

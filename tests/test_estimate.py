@@ -171,7 +171,7 @@ def test_without_identities_and_with_an_error_in_the_other_thread(walk, monkeypa
         raise PoseError("The file is damaged.")
 
     estimator, frame = VideoPoseEstimator(network="blazepose", track=False), walk[0][1]
-    topdown = estimator.photo.topdown
+    topdown = estimator.photo_estimator.topdown
     monkeypatch.setattr(topdown, "second_landmarks", topdown.pool.submit(fail))
     people, ids = estimator(frame, 0.0)
     assert (len(people), ids) == (1, None)

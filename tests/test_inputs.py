@@ -78,7 +78,7 @@ def test_lists(find, monkeypatch):
 
 def test_a_list_with_zero_bytes_is_none(find):
     Path("list.txt").write_text("b.png\n", "utf-16")
-    with pytest.raises(PoseError, match=r"list.txt is no list of paths in UTF-8") as raised:
+    with pytest.raises(PoseError, match=r"list.txt is not a list of paths in UTF-8") as raised:
         find("list.txt")
     assert cli.REMEDIES[raised.value.argument].startswith("save it as a text file")
 
@@ -117,7 +117,8 @@ def test_a_subfolder_that_cannot_be_read_is_not_passed_over(find, monkeypatch):
 
 
 def distinct(stems):
-    return list(map(inputs.ResultNames().take, stems))
+    taken = set()
+    return [inputs.free_stem(stem, taken) for stem in stems]
 
 
 def raise_(error):

@@ -203,8 +203,8 @@ def flip_a_bit(folder):
         (lambda folder: (folder / "VideoCOCO" / LEFT[1]).write_bytes(b"\x80\x04half"), [], "cannot be read"),
         (evil_checkpoint, [], "cannot be read"),
         (flip_a_bit, [], "cannot be read"),
-        (lambda folder: next((folder / "VideoCOCO" / LEFT[0]).iterdir()).unlink(), [], "is no longer what"),
-        (lambda folder: (folder / "VideoCOCO" / LEFT[2]).unlink(), [], "is no longer what"),
+        (lambda folder: next((folder / "VideoCOCO" / LEFT[0]).iterdir()).unlink(), [], "no longer matches"),
+        (lambda folder: (folder / "VideoCOCO" / LEFT[2]).unlink(), [], "no longer matches"),
     ],
 )
 def test_what_cannot_be_resumed_is_one_sentence(tmp_path, clip, run, capsys, monkeypatch, change, options, message):

@@ -20,7 +20,7 @@ from test_clips import make_clip
 
 import get_hpe_image
 import get_hpe_video
-from pose import PoseError, cli, jobs
+from pose import PoseError, cli, jobs, worker
 from pose.jobs import Outcome, Progress, in_order
 from pose.media import storage
 from pose.options import PROJECT
@@ -152,7 +152,7 @@ def outcomes(count, failed=()):
     return [(number, Outcome(f"{number}\x9b", error=errors.get(number))) for number in range(count)]
 
 
-@pytest.mark.parametrize(("count", "total"), [(jobs.MANY, None), (jobs.MANY + 1, jobs.MANY)])
+@pytest.mark.parametrize(("count", "total"), [(20, None), (21, 20)])
 def test_progress_of_many(capsys, monkeypatch, count, total):
     """Of files that cannot be counted, and of one that has come since."""
 
@@ -172,7 +172,7 @@ def test_progress_of_many(capsys, monkeypatch, count, total):
     assert out.splitlines()[-1].startswith(f"{count}{f' of {count}' if total else ''} photos done, ")
     assert out.splitlines()[-1].endswith(", 2 failed")
     listed = f"2 of {count} photos failed:\n1\\x9b\n3\\x9b\n"
-    assert err == "Error: 1 is bad.\nError: 3 is bad.\n" + (listed if count > jobs.MANY else "")
+    assert err == "Error: 1 is bad.\nError: 3 is bad.\n" + (listed if count > 20 else "")
 
 
 def test_in_a_terminal_progress_is_a_bar(capsys, monkeypatch):
@@ -290,8 +290,8 @@ class Workers:
 
         self.sizes = []
         self.jobs = cluster.OnCluster(Deadly, argparse.Namespace(cluster=None, workers=2))
-        self.jobs.client, self.jobs.workers, self.jobs.address = self, 2, mock.Mock()
-        self.jobs.queue = cluster.queue_length(mock.Mock(WORKER_SATURATION=saturation))
+        self.jobs.client, self.jobs.workers, self.jobs.scheduler = self, 2, mock.Mock()
+        self.jobs.queue_length = cluster.queue_length(mock.Mock(WORKER_SATURATION=saturation))
 
     def names(self, count):
         """Of the files that were done, in order."""
@@ -378,13 +378,10 @@ def test_ctrl_c_leaves_partial_clips_of_all_workers(tmp_path, command):
 
 
 def test_ctrl_c_stops_no_other_run_on_the_same_workers(monkeypatch):
-    from pose import cluster
-
-    stopped = []
-    work = {(run, 0): mock.Mock(stop=lambda run=run: stopped.append(run)) for run in ("one", "other")}
-    monkeypatch.setattr(cluster, "at_work", work)
-    cluster.stop("one")
-    assert stopped == ["one"]
+    works = {(run, 0): mock.Mock() for run in ("one", "other")}
+    monkeypatch.setattr("pose.worker.works_in_progress", works)
+    worker.stop_run("one")
+    assert [work.stop.called for work in works.values()] == [True, False]
 
 
 # Files that lie elsewhere.

@@ -7,12 +7,13 @@ import pytest
 
 from pose import PoseError
 from pose.blazepose import LandmarkNetwork
+from pose.choices import PACKAGE
 from pose.crop import make_crop
 from pose.maps import fit
 from pose.networks import registry
 from pose.networks.engines import OpenCV
 from pose.networks.heatmap_network import HeatmapNetwork, usual_size
-from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, PACKAGE, WeightsFile, choose_network
+from pose.networks.registry import BLAZEPOSE, MOBILENET, OPENPOSE, WeightsFile, choose_network
 from pose.options import PROJECT
 from pose.skeletons import COCO
 

@@ -5,6 +5,7 @@ import pytest
 
 import get_hpe_video
 from pose import PoseEstimator, options
+from pose.choices import PACKAGE
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def test_defaults(parser):
     assert (args.mode, args.device, args.network, args.net_resolution, args.stages) == ("COCO", "cpu", "auto", None, 6)
     assert (args.engine, args.precision, args.accuracy) == ("auto", "auto", "balanced")
     assert (args.number_people_max, args.threshold, args.background) == (-1, 0.1, "photo")
-    assert (args.model_folder.resolve(), args.output_dir.resolve()) == (options.PACKAGE, options.PROJECT / "Output")
+    assert (args.model_folder.resolve(), args.output_dir.resolve()) == (PACKAGE, options.PROJECT / "Output")
     assert not (args.write_json or args.no_display or args.quiet)
     assert args.inputs == ["photo.jpg"]
     librarys = {name: given.default for name, given in inspect.signature(PoseEstimator).parameters.items()}

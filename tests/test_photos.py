@@ -82,7 +82,7 @@ def too_large(path):
         file.truncate(1 << 40)
 
 
-IS_NO_FILE = "is a pipe, device or socket and no file"
+IS_NO_FILE = "is a pipe, device or socket, not a file"
 POSIX = [
     (lambda path: os.mkfifo(path), IS_NO_FILE),
     (lambda path: path.symlink_to("/dev/zero"), IS_NO_FILE),

@@ -53,14 +53,14 @@ def client(monkeypatch, networks_loaded_once):
     client = Client()
 
     def enter(jobs):
-        jobs.client, jobs.workers, jobs.address = client, 2, mock.Mock()
-        jobs.network = estimate.VideoPoseEstimator(network="blazepose").description
+        jobs.client, jobs.workers, jobs.scheduler = client, 2, mock.Mock()
+        jobs.work_description = estimate.VideoPoseEstimator(network="blazepose").description
         jobs.description = "here"
         return jobs
 
     monkeypatch.setattr(pieces.ClipsOnCluster, "__enter__", enter)
     monkeypatch.setattr(pieces.ClipsOnCluster, "__exit__", lambda *_: None)
-    monkeypatch.setattr(pieces, "PIECE", 0.8)
+    monkeypatch.setattr(pieces, "MIN_PIECE", 0.8)
     return client
 
 
@@ -120,7 +120,7 @@ def test_a_clip_in_pieces_is_one_clip(tmp_path, client, run):
 
 def test_workers_in_processes_of_their_own(tmp_path, monkeypatch, run, request):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(pieces, "PIECE", 0.8)
+    monkeypatch.setattr(pieces, "MIN_PIECE", 0.8)
     options = [interrupt.clip_with_sound(tmp_path / "a.mp4"), "--frame_last", 60, "--workers", 2]
     made = run(*options)
     assert [len(frame) for frame in people(made[1])] == [1] * 61
@@ -223,24 +223,24 @@ def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody, cap
     assert len(whole[1]) == 99
     assert capsys.readouterr().err == f"Note: {tmp_path / 'a'}\\x9b.mkv has 1 damaged frame or packet.\n"
     assert run(path, "--workers", 2) == whole
-    assert client.tasks[-1][0] == "attempt_here"
+    assert client.tasks[-1][0] == "attempt_without_pictures"
 
 
 def test_frames_of_several_sizes_are_left_to_one_worker(tmp_path, client, run, nobody):
     for number in range(100):
         cv2.imwrite(str(tmp_path / f"{number:02}.png"), grey(5, (64, 48) if number < 50 else (32, 48)))
     assert run(tmp_path / "%02d.png", "--workers", 2)[0] == 0
-    assert [do for do, _ in client.tasks].index("attempt_here") > 2
+    assert [do for do, _ in client.tasks].index("attempt_without_pictures") > 2
 
 
 def test_what_is_not_cut(tmp_path, client, run, monkeypatch, nobody):
     """Where there are as many clips as workers, short clips, and those that do not report how long they are."""
     a, b = (make_clip(tmp_path / name, frames=100) for name in ("a.mp4", "b.mp4"))
     assert run(a, b, "--workers", 2)[0] == 0
-    monkeypatch.setattr(pieces, "PIECE", 2.1)
+    monkeypatch.setattr(pieces, "MIN_PIECE", 2.1)
     assert run(a, "--workers", 2)[0] == 0
     assert run(make_clip(tmp_path / "c.h264", codec="libx264"), "--workers", 2)[0] == 0
-    assert [do for do, _ in client.tasks] == ["attempt_here"] * 4
+    assert [do for do, _ in client.tasks] == ["attempt_without_pictures"] * 4
 
 
 def test_a_worker_fails_over_a_piece(tmp_path, client, run, monkeypatch, capsys):

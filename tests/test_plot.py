@@ -44,7 +44,7 @@ def test_angles_of_whoever_is_seen_longest(tmp_path):
     picture = cv2.imdecode(np.fromfile(tmp_path / "angles ü.png", np.uint8), cv2.IMREAD_COLOR)
     assert (picture.shape[1], plot.note) == (1320, "")
     figure = angles_figure(plot.poses, COCO)
-    assert figure.get_suptitle() == "Person 5: angles as seen in the picture: OpenPose's networks see no depth"
+    assert figure.get_suptitle() == "Person 5: angles as seen in the picture: OpenPose's networks estimate no depth"
     assert len(figure.axes[0].lines[0].get_xdata()) == 20
     assert sorted(path.name for path in tmp_path.iterdir()) == ["angles ü.png", "poses.jpg"]
 

@@ -11,7 +11,8 @@ from synthetic_maps import paint, pose_at, standing
 from pose import options
 from pose.crop import make_crop
 from pose.decode import find_people
-from pose.media.results import atomic_write, people_to_json
+from pose.media.atomic import atomic_write
+from pose.media.results import people_to_json
 from pose.skeletons import COCO, SKELETONS
 from pose.track import Tracker
 

@@ -1,8 +1,9 @@
 import re
 
 import numpy as np
+import pytest
 
-from pose.media.report import Stopwatch, Summary
+from pose.media.report import Stopwatch, Summary, counted
 
 
 def report_lines(*frames):
@@ -28,3 +29,12 @@ def test_a_clip_is_summed_up_in_two_lines():
 
 def test_without_identities_it_is_most_people_in_one_frame():
     assert "up to 3 people in a frame" in report_lines(1, 3, 0)[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "nouns", "says"),
+    [(0, ["frame"], "0 frames"), (1, ["frame"], "1 frame"), (1, ["person", "people"], "1 person"),
+     (2, ["person", "people"], "2 people")],
+)  # fmt: skip
+def test_plurals(number, nouns, says):
+    assert counted(number, *nouns) == says

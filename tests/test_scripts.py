@@ -269,7 +269,7 @@ def test_options_of_drawing(run, monkeypatch):
     options += "--line_width 9 --show_ids"
     done = run(get_hpe_image, EXAMPLE, *options.split(), "--heatmaps", "fields")
     ((shown,), how), estimator = windows.show.call_args, PoseEstimator(network="blazepose", threshold=0.7)
-    assert list(shown) == [f"{kind}, {EXAMPLE}, a key goes on" for kind in ("Keypoints", "Skeleton", "Heatmaps")]
+    assert list(shown) == [f"{kind}, {EXAMPLE}, any key: next" for kind in ("Keypoints", "Skeleton", "Heatmaps")]
     assert how == {"wait": True}
     photo = cv2.imread(str(EXAMPLE))
     white, people = np.full_like(photo, 255), estimator(photo)

@@ -1,4 +1,4 @@
-"""The two networks in the box on real pictures: everyone once, in their own keypoints, and nobody where nobody is."""
+"""The two bundled networks on real pictures: everyone once, in their own keypoints, and nobody where nobody is."""
 
 import cv2
 import ground_truth
@@ -16,7 +16,7 @@ from pose.networks.engines import OpenCV
 from pose.options import PROJECT
 from pose.poses import size
 from pose.skeletons import COCO
-from pose.topdown import PRESETS, TopDown, elsewhere, is_better, is_duplicate
+from pose.topdown import PRESETS, TopDown, far_from, is_better, is_duplicate
 
 EXAMPLE = cv2.imread(str(PROJECT / "Input" / "example_image1.png"))  # 530x530
 CASES = {case.name: case for case in ground_truth.cases() if not case.name.startswith("walk ")}
@@ -183,8 +183,8 @@ def test_who_is_known_costs_no_inference():
 
 
 def test_who_is_apart_and_who_is_known(her):
-    assert elsewhere([her], [her]) == []
-    assert elsewhere([her], []) == [her]
+    assert far_from([her], [her]) == []
+    assert far_from([her], []) == [her]
     for sizes, expected in ((0, True), (0.05, True), (0.1, False), (1, False)):
         beside = her.pose + np.array([sizes * size(her.pose), *[0] * 5])
         assert is_duplicate(beside, [her.pose]) == expected

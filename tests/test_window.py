@@ -14,7 +14,7 @@ PICTURE = {"Skeleton": np.zeros((1500, 1000, 3), np.uint8)}
 
 
 def test_no_process_where_no_window_is_wanted_or_there_is_no_display(monkeypatch):
-    assert window.Windows(wanted=False).process is None
+    assert window.Windows(enabled=False).process is None
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

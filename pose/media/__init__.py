@@ -1,1 +1,1 @@
-"""What comes and goes: photos and clips in, clips and results out, complete or not at all."""
+"""Reads photos and clips, writes clips and results."""

@@ -1,7 +1,7 @@
-"""What an interrupted clip leaves, so that a later run goes on as if nothing had happened.
+"""What an interrupted clip leaves, so that a later run continues it.
 
-Next to NAME-partial.mp4 and NAME_json-partial/ is NAME-partial.checkpoint: the people as the estimator knows them,
-who was seen, the plot so far, and the settings that must be the same to go on.
+Next to NAME-partial.mp4 and NAME_json-partial/ is NAME-partial.checkpoint: the estimator's state, the
+summary and the plot so far, and the settings, which must be the same to continue.
 """
 
 from __future__ import annotations
@@ -18,24 +18,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av
 import numpy as np
 
 from .. import PoseError
 from ..skeletons import SKELETONS, Skeleton
+from .atomic import add_to_stem, atomic_write
 from .report import Summary
-from .results import add_to_stem, atomic_write, remove, settings_tag
-from .sources import ANY_TEXT
-from .storage import Name, open_file
 
-CLASSES = {  # of this package, which a checkpoint may hold, and their modules
+CLASSES = {  # that a checkpoint may hold, and their modules
     **{"Crop": "crop", "PersonEstimate": "blazepose", "TrackedPerson": "crop_tracking", "Track": "track"},
     **{"Tracker": "track", "PosedFrame": "track", "Plot": "plot", "Summary": "media.report"},
 }
 
 
 class Partial(NamedTuple):
-    """What is kept of an interrupted clip."""
+    """The files of an interrupted clip."""
 
     clip: Path
     json: Path
@@ -50,14 +47,14 @@ def partial_names(clip: Path, json: Path, number: str | int) -> Partial:
 
 
 def free_partial_names(clip: Path, json: Path) -> Partial:
-    """The first of which nothing exists."""
+    """The first names of which no file exists."""
     numbers: Iterator[str | int] = itertools.chain([""], itertools.count(2))
     names = (partial_names(clip, json, number) for number in numbers)
     return next(partial for partial in names if not any(path.exists() for path in partial))
 
 
 class Checkpoint:
-    """How far the work on a clip is. settings: what must be the same to go on, by name.
+    """How much of a clip is done. settings: what must be the same to continue, by name.
 
     frames: those that have been written, without their pictures, if they are kept.
     """
@@ -86,13 +83,13 @@ class Checkpoint:
         except KeyboardInterrupt:
             if self.last and partial.clip.exists():
                 self.estimator, self.clip_bytes = estimator.state, partial.clip.stat().st_size
-                with atomic_write(partial.checkpoint) as part:
-                    part.write_bytes(to_bytes(vars(self) | {"settings": reprs(self.settings)}))
+                with atomic_write(partial.checkpoint) as temporary:
+                    temporary.write_bytes(to_bytes(vars(self) | {"settings": reprs(self.settings)}))
             raise
 
 
 def find_checkpoint(clip: Path, json: Path, settings: dict[str, Any]) -> tuple[Checkpoint, Partial] | None:
-    """The checkpoint of the clip that got farthest; None without any, PoseError where none has these settings."""
+    """The checkpoint with the most frames; None without any, PoseError where none has these settings."""
     found, error = [], None
     for path in clip.parent.glob(f"{glob.escape(clip.stem)}-partial*.checkpoint"):
         partial = partial_names(clip, json, path.stem.rpartition("-partial")[2])
@@ -109,7 +106,7 @@ def load_checkpoint(partial: Partial, settings: dict[str, Any]) -> Checkpoint:
     checkpoint = Checkpoint({})
     try:
         vars(checkpoint).update(from_bytes(partial.checkpoint.read_bytes()))
-    except Exception as error:  # whatever a damaged file leads to
+    except Exception as error:  # a damaged file may raise any
         raise PoseError(f"{partial.checkpoint} cannot be read", "resume") from error
     before, now = checkpoint.settings, reprs(settings)
     others = [name for name in now if before.get(name) != now[name]]
@@ -118,7 +115,7 @@ def load_checkpoint(partial: Partial, settings: dict[str, Any]) -> Checkpoint:
     jsons = len(list(partial.json.glob("*"))) if settings.get("write_json") else checkpoint.summary.frames
     clip_bytes = partial.clip.stat().st_size if partial.clip.exists() else 0
     if (clip_bytes, jsons) != (checkpoint.clip_bytes, checkpoint.summary.frames):
-        raise PoseError(f"{partial.clip} or its JSON is no longer what {partial.checkpoint.name} says", "resume")
+        raise PoseError(f"{partial.clip} or its JSON no longer matches {partial.checkpoint.name}", "resume")
     checkpoint.settings = settings
     checkpoint.summary.resumed_from = checkpoint.summary.frames
     return checkpoint
@@ -129,7 +126,7 @@ def reprs(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def to_bytes(value: Any) -> bytes:
-    """JSON, and before it a line with its checksum. Reading it makes data only, where pickle could run code."""
+    """A line with a checksum, then JSON, as reading it runs no code, unlike pickle."""
     text = json.dumps(encode(value), separators=(",", ":")).encode()
     return b"%08x\n%s" % (zlib.crc32(text), text)
 
@@ -142,24 +139,23 @@ def from_bytes(data: bytes) -> Any:
 
 
 def encode(value: Any) -> Any:
-    """What JSON holds: itself; else an object of one key, which says what the value is."""
+    """A value that JSON has as itself; any other as an object whose only key is its kind."""
     kind = type(value).__name__
     if value is None or kind in ("bool", "int", "float", "str"):
         return value
     if kind == "list":
         return [encode(item) for item in value]
     if kind == "tuple":
-        return {kind: [encode(item) for item in value]}
-    if kind in ("dict", "Counter"):
-        return {kind: [[encode(key), encode(item)] for key, item in value.items()]}
+        return {kind: encode(list(value))}
     if isinstance(value, (np.ndarray, np.generic)):
         data = base64.b64encode(value.tobytes()).decode()
         return {"array" if kind == "ndarray" else "number": [value.dtype.str, list(value.shape), data]}
     if isinstance(value, Skeleton):
         return {"Skeleton": value.name}
     if kind in CLASSES:
-        fields = value._asdict() if isinstance(value, tuple) else vars(value)  # type: ignore[attr-defined]
-        return {kind: [[name, encode(item)] for name, item in fields.items()]}
+        value = value._asdict() if isinstance(value, tuple) else vars(value)  # type: ignore[attr-defined]
+    if isinstance(value, dict):
+        return {kind: [[encode(key), encode(item)] for key, item in value.items()]}
     raise TypeError(f"A checkpoint cannot hold {value!r}")
 
 
@@ -175,10 +171,9 @@ def decode(value: Any) -> Any:
         return array if kind == "array" else array[()]
     if kind == "Skeleton":
         return SKELETONS[content]
-    items = decode(content)
     if kind == "tuple":
-        return tuple(items)
-    fields = dict(items)
+        return tuple(decode(content))
+    fields = dict(decode(content))
     if kind in ("dict", "Counter"):
         return Counter(fields) if kind == "Counter" else fields
     made_of = getattr(importlib.import_module(f"pose.{CLASSES[kind]}"), kind)
@@ -187,19 +182,3 @@ def decode(value: Any) -> Any:
     made = made_of.__new__(made_of)  # its constructor is not run
     vars(made).update(fields)
     return made
-
-
-def is_complete(clip: Name, settings: dict[str, Any]) -> bool:
-    """Whether a clip was made with these settings. A GIF carries no comment."""
-    with (
-        contextlib.suppress(av.FFmpegError, OSError),
-        open_file(clip) as file,
-        av.open(file, **ANY_TEXT) as container,
-    ):
-        return settings_tag(settings) in container.metadata.values()
-    return False
-
-
-def remove_partial(partial: Partial) -> None:
-    for path in partial:
-        remove(path)

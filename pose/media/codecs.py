@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import av
 import cv2
 
-ENCODER_THREADS = 4  # more take memory at 4K and gain little
-MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder takes; each frame's own time counts
+ENCODER_THREADS = 4  # more need memory at 4K and save little time
+MAX_AV1_RATE = Fraction(240)  # frames a second that its encoder accepts; frames keep their own times
 MIN_PARALLEL = 64  # pixels; with a side of 24 the AV1 encoder's threads deadlock
-GIF_SIDE, GIF_STEP = 480, 6  # pixels and hundredths of a second at least: larger ones get too heavy for a page or chat
+GIF_SIDE, GIF_STEP = 480, 6  # at most so many pixels, at least so many hundredths of a second, to keep the file small
 LIMITED, BT601 = 1, 6  # FFmpeg's numbers for the range and matrix of colours
 
 
 class Codec(NamedTuple):
-    """How a clip is encoded, the sound that its container can hold as it is, and what other sound becomes."""
+    """How a clip is encoded, which sound its container can hold, and how other sound is encoded."""
 
     suffix: str
     encoder: str
@@ -31,7 +31,7 @@ class Codec(NamedTuple):
         return self.encoder == "gif"
 
     def frame(self, picture: Any) -> av.VideoFrame:
-        """A picture (H, W, 3) as the encoder takes it, usually in half the bytes. An odd side grows by 1."""
+        """A picture (H, W, 3) in the encoder's format, usually half the bytes. An odd side grows by 1."""
         h, w = picture.shape[:2]
         if w % 2 or h % 2:
             picture = cv2.copyMakeBorder(picture, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
@@ -39,7 +39,7 @@ class Codec(NamedTuple):
             scale = min(1, GIF_SIDE / max(h, w))
             size_wh = max(1, round(scale * w)), max(1, round(scale * h))
             picture = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
-        if self.pix_fmt == "yuv420p":  # OpenCV does it three times as quickly as FFmpeg
+        if self.pix_fmt == "yuv420p":  # three times as fast by OpenCV as by FFmpeg
             return av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), "yuv420p")
         return av.VideoFrame.from_ndarray(picture, "bgr24")
 
@@ -60,7 +60,7 @@ class Codec(NamedTuple):
 
 OPUS = (("opus", "vorbis"), "libopus")
 CODECS = {
-    # With a constant quantizer x264 does not look at each frame twice, which a constant rate factor takes.
+    # With a constant quantizer x264 analyses each frame once; a constant rate factor needs a second analysis.
     "h264": Codec(".mp4", "libx264", "yuv420p", {"preset": "ultrafast", "tune": "zerolatency", "qp": "20"}),
     "mp4v": Codec(".mp4", "mpeg4", "yuv420p", {"qmin": "2", "qmax": "3"}, time_base=Fraction(1, 60000)),  # its best
     "vp9": Codec(
@@ -73,7 +73,7 @@ CODECS = {
 
 
 def palette_filter(w: int, h: int) -> Any:
-    """Gives each frame a palette of its own, as a GIF's 256 colours are too few for a whole clip."""
+    """A filter that gives each frame its own palette, as 256 colours are too few for a whole clip."""
     graph: Any = av.filter.Graph()
     source = graph.add_buffer(width=w, height=h, format="bgr24", time_base=Fraction(1, 100))
     split, palette = graph.add("split"), graph.add("palettegen", "stats_mode=single")

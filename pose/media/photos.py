@@ -1,4 +1,4 @@
-"""Photo files in: whatever the format, a picture as a person sees it, (H, W, 3) uint8, blue, green, red."""
+"""Reads photo files of any format as (H, W, 3) uint8, blue, green, red, upright and opaque."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 from .. import PoseError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-MAX_BYTES = (1 << 31) - 1  # that OpenCV decodes
+MAX_BYTES = (1 << 31) - 1  # of a file that OpenCV decodes
 JPEG_START = b"\xff\xd8"
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """A picture file as (H, W, 3) uint8; EXIF orientation is applied, transparent pixels are laid on white."""
+    """A picture file as (H, W, 3) uint8; EXIF orientation is applied, transparency is blended with white."""
     try:
         check_is_file(path, "image")
         if path.stat().st_size > MAX_BYTES:
@@ -51,13 +51,13 @@ def read_picture(path: Path) -> np.ndarray:
 def check_is_file(path: Path, argument: str) -> None:
     """PoseError for pipes, devices and sockets, which may never end."""
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise PoseError(f"{path} is a pipe, device or socket and no file", argument)
+        raise PoseError(f"{path} is a pipe, device or socket, not a file", argument)
 
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Keeps libpng and others, which write to stderr by themselves, from doing so."""
-    if sys.stderr is None:  # closed: there is nothing to silence
+    """Suppresses what libpng and others write to stderr."""
+    if sys.stderr is None:
         yield
         return
     sys.stderr.flush()
@@ -72,6 +72,6 @@ def silence() -> Iterator[None]:
 
 
 def on_white(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The picture laid on white where alpha (H, W), of any integer type, lets it through."""
+    """The picture on white, blended by alpha (H, W) of any integer type."""
     opacity = (alpha.astype(np.float32) / np.iinfo(alpha.dtype).max)[:, :, None]
     return np.rint(picture * opacity + 255 * (1 - opacity)).astype(np.uint8)

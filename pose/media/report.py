@@ -1,4 +1,4 @@
-"""What the screen shows of a clip's work: a progress bar, and at the end who was seen and where the results are."""
+"""Texts for the screen: a clip's progress bar, what was found in a file, how long it took, the results' paths."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .results import counted
-
 if TYPE_CHECKING:
     from .reader import ClipReader
 
 MAX_LISTED = 6  # people whose seconds are listed
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """The number with the noun in singular or plural."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def progress(source: ClipReader, quiet: bool = False) -> Iterable[tuple[int, float, np.ndarray]]:
-    """The source with a progress bar where somebody watches: frames, rate, time left."""
+    """The source with a progress bar, if stderr is a terminal: frames, rate, time left."""
     if quiet or not sys.stderr or not sys.stderr.isatty():
         return source
     from tqdm import tqdm  # takes longer to import than all of this package
@@ -29,7 +32,7 @@ def progress(source: ClipReader, quiet: bool = False) -> Iterable[tuple[int, flo
 
 
 class Stopwatch:
-    """Where the time goes: seconds by name."""
+    """Measures seconds by the name of what is done."""
 
     def __init__(self) -> None:
         self.seconds: Any = Counter()
@@ -52,13 +55,13 @@ class Stopwatch:
 
 
 def file_report(name: str, found: str, clock: Stopwatch, paths: Iterable[str], speed: str = "") -> str:
-    """Two lines for a person when a file is done: what it is, what was found, how long it took; the results' paths."""
+    """Two lines on a file: what it is, what was found, how long it took; the results' paths."""
     times = f"inference {clock.seconds['inference']:.2f} s, in all {clock.total:.2f} s{speed}"
     return f"{name}: {found}; {times}\n  -> {', '.join(paths)}"
 
 
 class Summary:
-    """Who was seen in a clip, and for how long."""
+    """How many people were seen in a clip, and for how long."""
 
     def __init__(self) -> None:
         self.size_wh = 0, 0
@@ -73,7 +76,7 @@ class Summary:
         self.seen.update(ids or [])
 
     def report(self, name: str, fps: float, clock: Stopwatch, paths: Iterable[str]) -> str:
-        """file_report() of a clip: its frames and their rate, how many people, and for how long each was seen."""
+        """The clip's file_report()."""
         seconds = (self.t - self.first_t) * self.frames / max(1, self.frames - 1)
         people = [f"{seconds * frames / self.frames:.1f}" for _, frames in self.seen.most_common()]
         if self.seen:

@@ -1,15 +1,13 @@
-"""Results to files, complete or not at all: pictures and OpenPose's JSON."""
+"""Results to files: pictures and OpenPose's JSON."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import cv2
 import numpy as np
 
 from .. import PoseError
+from .atomic import atomic_write
 from .storage import Name, open_file
 
 UNUSED = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
@@ -44,132 +43,20 @@ def flat(points: np.ndarray) -> list[float | int]:
     return [rounded(value) for value in points.ravel().tolist()]
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """The number with the noun that fits it."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 def rounded(value: float) -> float | int:
     """Six significant digits, and no decimal point on whole numbers, as OpenPose writes them."""
     number = float(f"{value:.6g}")
     return int(number) if number.is_integer() else number
 
 
-@contextlib.contextmanager
-def atomic_write(path: Path, partial: Path | None = None) -> Iterator[Path]:
-    """Where to write, in the folder of `path`; it takes the name `path` when the block ends well and is gone when not.
-
-    After Ctrl-C it takes the name `partial` instead, if there is one. PoseError where it cannot be written.
-    """
-    part = hidden(path, os.getpid())
-    try:
-        with write_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                yield part
-            except KeyboardInterrupt:
-                if partial and (part.is_file() or (part.is_dir() and any(part.iterdir()))):
-                    replace(part, partial)
-                raise
-            replace(part, path)
-    except PoseError as error:
-        if is_left(part):
-            raise PoseError(f"{error}; {part.name} beside it cannot be removed", error.argument) from error
-        raise
-    finally:
-        is_left(part)
-
-
-def is_left(part: Path) -> bool:
-    """Whether a file or folder could not be removed, as one in a folder that is read-only by now."""
-    with contextlib.suppress(OSError):
-        remove(part)
-    return part.exists()
-
-
-@contextlib.contextmanager
-def write_errors(path: Path) -> Iterator[None]:
-    """PoseError where what is written in the block cannot be."""
-    try:
-        yield
-    except OSError as error:
-        raise write_error(path, error) from error
-
-
-def write_error(path: Path, error: Any) -> PoseError:
-    reason = getattr(error, "strerror", None) or error
-    is_full = getattr(error, "errno", None) == errno.ENOSPC
-    return PoseError(f"Cannot write {path}: {reason}", "full" if is_full else "output_dir")
-
-
-def hidden(path: Path, process: int | str) -> Path:
-    """Where a process writes what will be `path`: a short name of plain letters, that every library can open."""
-    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}-{process}{suffix_of(path)}")
-
-
-def add_to_stem(path: Path, ending: str) -> Path:
-    suffix = suffix_of(path)
-    return path.with_name(f"{path.name.removesuffix(suffix)}{ending}{suffix}")
-
-
-def suffix_of(path: Path) -> str:
-    """A file's suffix; what follows a dot in the name of a folder is none."""
-    return path.suffix if len(path.suffix) <= len(".webm") else ""
-
-
-def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove what runs that were killed have left of these results."""
-    for path in paths:
-        for part in path.parent.glob(hidden(path, "*").name):
-            number = part.stem.rpartition("-")[2]
-            if number.isdecimal() and not is_running(int(number)):
-                with contextlib.suppress(OSError):  # on Windows, of one that is running
-                    remove(part)
-
-
-def is_running(process: int) -> bool:
-    try:
-        if os.name == "posix":  # elsewhere the signal 0 would end it
-            os.kill(process, 0)
-            return True
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        pass
-    return False
-
-
-def replace(part: Path, path: Path) -> None:
-    """Give a finished file or folder its final name, in place of what stood there."""
-    old = set_aside(path) if part.is_dir() else None
-    os.replace(part, path)
-    if old:
-        remove(old)
-
-
-def set_aside(folder: Path) -> Path:
-    """Hide a folder that is to be replaced, so that it is not taken for the new one; returns its path."""
-    old = hidden(folder, f"old-{os.getpid()}")
-    if folder.exists():
-        os.replace(folder, old)
-    return old
-
-
-def remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 def settings_tag(settings: dict[str, Any]) -> str:
-    """What a complete result carries as its comment. What is off is left out, so that a new option changes none."""
+    """The comment of complete results. Options that are off are left out, so that a new option changes none."""
     on = sorted(item for item in settings.items() if item[1])
     return f"opencv-hpe {zlib.crc32(repr(on).encode(errors='replace')):08x}"
 
 
 def save_picture(path: Path, picture: np.ndarray, comment: str = "") -> None:
-    """comment: for a JPEG, to be found by has_comment()."""
+    """comment: for a JPEG, see has_comment()."""
     encoded, array = cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not encoded:
         h, w = picture.shape[:2]
@@ -178,8 +65,8 @@ def save_picture(path: Path, picture: np.ndarray, comment: str = "") -> None:
     if comment:
         head = 4 + int.from_bytes(data[4:6], "big")  # after the two markers and the first one's segment, JFIF's
         data = data[:head] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment.encode() + data[head:]
-    with atomic_write(path) as part:
-        part.write_bytes(data)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def has_comment(path: Name, comment: str) -> bool:
@@ -200,15 +87,15 @@ def people_from_json(text: str) -> np.ndarray:
 
 
 def save_text(path: Path, text: str) -> None:
-    with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
 def clip_json(folder: Path, partial: Path | None = None, resume: bool = False) -> Iterator[Callable[[int, str], None]]:
-    """A function of (frame number, JSON) that fills `folder`, which appears when complete, named after the clip.
+    """A function of (frame number, JSON) that fills `folder`, which appears when complete.
 
-    partial: where it is kept after Ctrl-C; resume: go on from what is there.
+    partial: where it is kept after Ctrl-C; resume: continue what is there.
     """
     stem = folder.name.removesuffix("_json")
     ours = re.compile(re.escape(stem) + r"_\d{12}_keypoints\.json").fullmatch
@@ -216,12 +103,12 @@ def clip_json(folder: Path, partial: Path | None = None, resume: bool = False) -
     if foreign or folder.is_file():
         what = f"holds {foreign[0]}, which is not OpenPose JSON of this clip" if foreign else "is a file"
         raise PoseError(f"{folder} {what} and would be deleted; move it away", "output_dir")
-    with atomic_write(folder, partial) as part:
+    with atomic_write(folder, partial) as temporary:
         if partial and resume:
-            shutil.copytree(partial, part)
-        part.mkdir(exist_ok=True)
+            shutil.copytree(partial, temporary)
+        temporary.mkdir(exist_ok=True)
 
         def write(number: int, text: str) -> None:
-            (part / f"{stem}_{number:012}_keypoints.json").write_text(text, "utf-8")
+            (temporary / f"{stem}_{number:012}_keypoints.json").write_text(text, "utf-8")
 
         yield write

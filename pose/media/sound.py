@@ -10,11 +10,11 @@ import av
 from .codecs import Codec
 from .sources import ANY_TEXT, FILE_PROTOCOLS
 
-SEEK_BACK = 1.0  # seconds before the time wanted, as the sound of a time may stand before its picture
+SEEK_BACK = 1.0  # seconds, as the sound of a time may come before its picture in the file
 
 
 class Sound:
-    """A clip's sound: the source's from `start` on, in seconds of its clock; copied, or encoded if it has to be."""
+    """The sound of a source from `start`, in seconds of its clock; copied, or encoded where the container needs it."""
 
     def __init__(self, clip: Any, name: str, codec: Codec, start: float) -> None:
         self.clip, self.start = clip, start
@@ -32,7 +32,7 @@ class Sound:
         self.waiting: Any = next(self.packets, None)
 
     def read(self) -> Iterator[av.Packet]:
-        """Packets at the clip's time, from the one on that sounds when it starts."""
+        """Packets at the clip's time, from the first one that is heard in it."""
         for packet in self.container.demux(self.stream):
             for item in [packet] if self.copies else packet.decode():
                 shift = round(self.start / item.time_base)

@@ -1,4 +1,4 @@
-"""Where a clip's frames come from: a file or a stream's address by PyAV, a camera by OpenCV, numbered pictures."""
+"""The sources of a clip's frames: a file or an address by PyAV, a camera by OpenCV, numbered pictures."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from av.video.reformatter import VideoReformatter
 
 from .. import PoseError
 from .photos import check_is_file, on_white, read_picture
-from .results import counted
+from .report import counted
 from .storage import is_remote
 
 USUAL_FPS = 30  # for sources that do not report theirs
-MAX_GAP = 10.0  # seconds between two frames of a source whose clock may jump; a larger gap is such a jump
-MAX_REORDER = 32  # packets by which a frame may stand later in the file than it is shown, with a margin
-# Text in a clip's file may be in any encoding; PyAV 19 takes it as it is by itself.
+CLOCK_JUMP = 10.0  # seconds between two frames, where the source's clock may jump; longer is a jump
+MAX_REORDER = 32  # packets by which a frame may come later in the file than it is shown
+# Text in a clip's file may have any encoding, which PyAV 19 accepts by default.
 ANY_TEXT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-DECODER_THREADS = 2  # each takes memory for pictures, and two are quicker than the rest of the work
+DECODER_THREADS = 2  # each needs memory for pictures, and two are faster than the inference
 SILENT_FOR = 10  # seconds after which an address that sends nothing counts as ended
-FILE_PROTOCOLS = {"protocol_whitelist": "file"}  # what a playlist, which is a file, may lead FFmpeg to
+FILE_PROTOCOLS = {"protocol_whitelist": "file"}  # that a playlist, which is a file, may make FFmpeg open
 LIVE_PROTOCOLS = {"protocol_whitelist": "http,https,tls,tcp,udp,rtp,rtsp,rtmp,rtmps,srt,crypto,httpproxy"}
 NUMBER = re.compile(r"%(0\d+)?d")  # in the name of numbered pictures
 
-Frame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds since the first if known, its picture
+SourceFrame = tuple[int, float | None, Callable[[], np.ndarray]]  # number, seconds if known, picture
 
 
 class Camera:
     """A camera's frames, without end."""
 
-    count, max_gap, pixel_aspect, notes, files, is_endless = 0, MAX_GAP, Fraction(1), (), (), True
+    count, max_gap, pixel_aspect, notes, is_endless = 0, CLOCK_JUMP, Fraction(1), (), True
 
     def __init__(self, number: str) -> None:
         self.number = number
@@ -52,9 +52,9 @@ class Camera:
         except cv2.error:  # a number that no camera can have
             self.capture = cv2.VideoCapture()
         if not self.capture.isOpened():
-            raise PoseError(f"Camera {self.number} does not answer", "video")
+            raise PoseError(f"Camera {self.number} cannot be opened", "video")
 
-    def frames(self, first: int) -> Iterator[Frame]:
+    def frames(self, first: int) -> Iterator[SourceFrame]:
         number, start = 0, None
         while self.capture.grab():
             t = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
@@ -73,7 +73,7 @@ class Camera:
 
 
 class Pictures:
-    """Numbered pictures, as many as are there; one that is missing is a longer time between two frames."""
+    """Numbered pictures; where one is missing, the time between two frames is longer."""
 
     max_gap, pixel_aspect, fps, is_endless = float("inf"), Fraction(1), 0, False
 
@@ -88,12 +88,11 @@ class Pictures:
             raise PoseError(f"There is no picture {name}", "video")
         start, end = paths[0][0], paths[-1][0]
         self.paths = [(number - start, path) for number, path in paths]
-        self.files = [path for _, path in paths]
         self.count = end - start + 1
         missing = self.count - len(paths)
         self.notes = [f"lacks {missing} of the numbers from {start} to {end}"] if missing else []
 
-    def frames(self, first: int) -> Iterator[Frame]:
+    def frames(self, first: int) -> Iterator[SourceFrame]:
         for number, path in self.paths:
             if number >= first:
                 yield number, number / USUAL_FPS, functools.partial(read_picture, path)
@@ -103,25 +102,25 @@ class Pictures:
 
 
 class Video:
-    """A clip's file or a stream's address, by PyAV. start: the clock, in seconds, at frame 0."""
+    """A clip's file or a stream's address. start: the container's time, in seconds, of frame 0."""
 
     def __init__(self, name: str) -> None:
-        self.files = [] if is_live(name) else [Path(name)]
-        for path in self.files:
-            check_is_file(path, "video")
-        self.name = name if is_live(name) else f"file:{name}"  # else a colon in a path would mean a protocol
+        self.is_live = is_live(name)
+        if not self.is_live:
+            check_is_file(Path(name), "video")
+        self.name = name if self.is_live else f"file:{name}"  # FFmpeg would take a colon in a path for a protocol's
         self.open()
         rate = self.stream.average_rate if self.container.duration else self.stream.guessed_rate
         self.fps = float(rate or 0)
         seconds = (self.container.duration or 0) / av.time_base
         self.count = self.stream.frames or round(seconds * self.fps)
         may_jump = self.container.format.flags & av.format.Flags.ts_discont.value
-        self.max_gap = MAX_GAP if may_jump else float("inf")
-        has_size = bool(self.container.size) and self.container.size > 0  # PyAV 19 gives streams None
-        is_file = has_size and self.container.format.name != "hls"  # also one that a server sends
-        self.is_endless = is_live(name) and not seconds and not is_file
-        self.start, self.broken, self.breaks_off, self.turned = 0.0, 0, False, False
-        self.matrix: list[list[float]] | None = None  # how players turn the pictures
+        self.max_gap = CLOCK_JUMP if may_jump else float("inf")
+        has_size = (self.container.size or 0) > 0  # PyAV 19 has None for streams
+        is_file = has_size and self.container.format.name != "hls"  # also one on a server
+        self.is_endless = self.is_live and not seconds and not is_file
+        self.start, self.broken, self.breaks_off, self.transposed = 0.0, 0, False, False
+        self.matrix: list[list[float]] | None = None  # by which players rotate and flip the pictures
         self.reformatter = VideoReformatter()  # one for all frames: it is slow to set up
 
     def open(self) -> None:
@@ -143,20 +142,20 @@ class Video:
     @property
     def pixel_aspect(self) -> Fraction:
         aspect = self.stream.sample_aspect_ratio or Fraction(1)
-        return 1 / aspect if self.turned else aspect
+        return 1 / aspect if self.transposed else aspect
 
     @property
     def notes(self) -> list[str]:
         damaged = counted(self.broken, "damaged frame or packet", "damaged frames or packets")
         notes = [f"has {damaged}"] if self.broken else []
-        return notes + (["stopped sending"] if self.breaks_off and not self.files else [])
+        return notes + (["stopped sending"] if self.breaks_off and self.is_live else [])
 
-    def frames(self, first: int) -> Iterator[Frame]:
-        target = self.seek(first) if first and not is_live(self.name) else None
+    def frames(self, first: int) -> Iterator[SourceFrame]:
+        target = self.seek(first) if first and not self.is_live else None
         number, frames = 0, self.decode()
         if target is not None:
             number, landed = first, next(frames, None)
-            if landed is None or landed.pts is None or landed.pts > target:  # behind it: go there frame by frame
+            if landed is None or landed.pts is None or landed.pts > target:  # past the target: decode from the start
                 self.reopen()
                 frames = self.decode()
             else:
@@ -169,7 +168,7 @@ class Video:
             self.broken += frame.is_corrupt
             yield number, None if t is None else t - self.start, functools.partial(self.picture, frame)
             number += 1
-        if number == 0 and self.name.startswith("http"):  # an MP4's index stands at its end as a rule
+        if number == 0 and self.name.startswith("http"):  # an MP4's index is usually at its end
             raise PoseError(f"{self.name} sends no frame, as its server may not let a player seek; download it first")
 
     def decode(self) -> Iterator[Any]:
@@ -185,7 +184,7 @@ class Video:
             self.breaks_off = True
 
     def seek(self, first: int) -> int | None:
-        """Go to the last keyframe before a frame; that frame's time stamp, None where the file has no usable ones."""
+        """Go to the last keyframe before a frame; returns the frame's time stamp, None without usable time stamps."""
         times: list[int] = []
         keys: list[Any] = []
         with contextlib.suppress(av.FFmpegError):
@@ -203,7 +202,7 @@ class Video:
         before = [key.pts if key.dts is None else key.dts for key in keys if key.pts <= target]
         try:
             self.container.seek(before[-1] if before else times[0], stream=self.stream)
-        except av.FFmpegError:  # no file to seek in, such as a GIF
+        except av.FFmpegError:  # the format has no seeking, such as GIF
             self.reopen()
         return target
 
@@ -213,18 +212,18 @@ class Video:
         self.breaks_off = False
 
     def picture(self, frame: Any) -> np.ndarray:
-        """The frame (H, W, 3) as players show it: turned as its metadata say, transparent pixels on white."""
+        """The frame (H, W, 3) as players show it: rotated by its metadata, transparency on white."""
         has_alpha = any(component.is_alpha for component in frame.format.components)
         picture: np.ndarray = self.reformatter.reformat(frame, format="bgra" if has_alpha else "bgr24").to_ndarray()
         if has_alpha:
             picture = on_white(picture[:, :, :3], picture[:, :, 3])
-        if self.matrix is None:  # asked of one frame: PyAV's answer keeps a frame in memory
+        if self.matrix is None:  # read once, as PyAV then keeps the frame in memory
             data = frame.side_data.get("DISPLAYMATRIX")
             matrix = np.eye(3) if data is None else np.frombuffer(data, np.int32).reshape(3, 3)
             self.matrix = matrix[:2, :2].tolist()
         (a, b), (c, d) = self.matrix
-        self.turned = a == d == 0
-        if self.turned:
+        self.transposed = a == d == 0
+        if self.transposed:
             picture, a, d = cv2.transpose(picture), c, b
         flip = {(True, False): 1, (False, True): 0, (True, True): -1}.get((a < 0, d < 0))
         return picture if flip is None else cv2.flip(picture, flip)
@@ -234,24 +233,24 @@ class Video:
 
 
 def is_live(name: str) -> bool:
-    """Whether a source's name is a camera's number or an address, not a path."""
+    """Whether the name is a camera's number or an address, not a path."""
     return name.isdecimal() or "://" in name
 
 
 def is_numbered(name: str) -> bool:
-    """Whether a source's name stands for numbered pictures, such as frame_%04d.png."""
+    """Whether the name stands for numbered pictures, such as frame_%04d.png."""
     return not is_live(name) and len(NUMBER.findall(name)) == 1 and name.count("%") == 1 and not os.path.exists(name)
 
 
 def source_files(name: str) -> list[Path | str]:
-    """The files that a source is read from; none of cameras and addresses."""
+    """A source's files; none for cameras and addresses."""
     if is_numbered(name):
-        return list(Pictures(name).files)
+        return [path for _, path in Pictures(name).paths]
     return [name] if is_remote(name) or not is_live(name) else []
 
 
 def stem_of(name: str) -> str:
-    """What results are called after: a file's name, an address's last part, or the camera."""
+    """The stem of the results' names: a file's, an address's last part, or the camera."""
     stem = Path(name.split("?")[0] if "://" in name else name).stem
     if name.isdecimal():
         return f"camera{name}"

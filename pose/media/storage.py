@@ -1,4 +1,4 @@
-"""Remote files (s3://bucket/name and what else fsspec knows): copied to be read, stored when written."""
+"""Remote files (s3://bucket/name and whatever else fsspec supports): downloaded to be read, uploaded when written."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def file_system(name: str) -> tuple[Any, str]:
         try:
             import fsspec
         except ImportError as error:
-            raise ImportError("that takes the package fsspec and the store's, for s3:// pip install s3fs") from error
+            raise ImportError("it needs the package fsspec and the store's, for s3:// pip install s3fs") from error
         return fsspec.url_to_fs(name)
 
 
@@ -62,9 +62,9 @@ def open_file(name: Name) -> IO[bytes]:
 
 
 def fingerprint(names: Iterable[Name]) -> int:
-    """A checksum of files' sizes, starts and ends, to know whether they are the same, in whatever folder or store.
+    """A checksum of files' sizes, starts and ends, which shows whether they are the same, in any folder or store.
 
-    0 where there is none to read, as of a pipe, from which reading would take.
+    0 for what is no file, as reading a pipe would consume it.
     """
     crc = 0
     with contextlib.suppress(OSError):
@@ -80,10 +80,10 @@ def fingerprint(names: Iterable[Name]) -> int:
 
 
 @contextlib.contextmanager
-def staged(name: str, folder: Name, last: str) -> Iterator[tuple[str, Path]]:
-    """A local path of a source and a local folder for its results, which are stored when the block succeeds.
+def local_copies(name: str, folder: Name, last: str) -> Iterator[tuple[str, Path]]:
+    """A local path of a source and a local folder for its results, which are uploaded when the block succeeds.
 
-    last: of the results, by its name in the folder, the one to be stored when all others are.
+    last: the name of the result that is uploaded after all others.
     """
     with contextlib.ExitStack() as stack:
         source, results = name, Path(folder)
@@ -99,11 +99,11 @@ def staged(name: str, folder: Name, last: str) -> Iterator[tuple[str, Path]]:
         except PoseError as error:
             raise PoseError(str(error).replace(source, name), error.argument) from error
         if is_remote(folder):
-            store(results, str(folder), last)
+            upload(results, str(folder), last)
 
 
-def store(results: Path, folder: str, last: str) -> None:
-    """Copy all files in a local folder into a remote one."""
+def upload(results: Path, folder: str, last: str) -> None:
+    """Copy all files in a local folder to a remote one."""
     files = [path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()]
     fs, root = file_system(folder)
     for name in sorted(files, key=lambda name: (name == last, name)):
@@ -114,7 +114,7 @@ def store(results: Path, folder: str, last: str) -> None:
 
 
 def remove_remote(folder: Name) -> None:
-    """Remove a remote folder, as the files of the new one would be added to it."""
+    """Remove a remote folder, so that a new one is not merged with it."""
     if is_remote(folder) and exists(folder):
         fs, path = file_system(str(folder))
         with store_errors("remove", str(folder)):
@@ -122,7 +122,7 @@ def remove_remote(folder: Name) -> None:
 
 
 def find(name: str, recursive: bool) -> Iterator[tuple[str, str]]:
-    """The remote files below a folder or that match a pattern, each with its path below the folder."""
+    """The remote files in a folder or that match a pattern, each with its path in the folder."""
     fs, root = file_system(name)
     scheme = name.partition("://")[0]
     with store_errors("read", name):
@@ -136,7 +136,8 @@ def find(name: str, recursive: bool) -> Iterator[tuple[str, str]]:
                 for file in sorted(files):
                     path = f"{parent.rstrip('/')}/{file}"
                     yield f"{scheme}://{path.lstrip('/')}", path[len(root.rstrip("/")) + 1 :]
-                folders.clear() if not recursive else None
+                if not recursive:
+                    folders.clear()
 
 
 def read_text(name: Name) -> str:

@@ -1,4 +1,4 @@
-"""Everyone in many photos and clips in one file, written person by person: a table (CSV, Parquet) or COCO's JSON."""
+"""Everyone in many photos and clips in one file: a table (CSV, Parquet) or COCO's JSON, written person by person."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ import numpy as np
 from .. import PoseError
 from ..poses import ANGLES, joint_angles
 from ..skeletons import Skeleton
-from .results import add_to_stem, atomic_write, flat, rounded, write_errors
+from .atomic import add_to_stem, atomic_write, write_errors
+from .results import flat, rounded
 
 ROW_GROUP = 10_000  # rows of a Parquet file that are kept in memory
 COCO_KEYPOINTS = (
     *("Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist"),
     *("LHip", "RHip", "LKnee", "RKnee", "LAnkle", "RAnkle"),
 )
-COCO_NAME = re.compile(r"(?:.*_)?(\d{12})").fullmatch  # as COCO's pictures are called
+COCO_NAME = re.compile(r"(?:.*_)?(\d{12})").fullmatch  # of COCO's pictures
 
-AddPerson = Callable[[str, int, float, int, np.ndarray], Any]  # file, frame number, seconds, identity, pose
+AddPerson = Callable[[str, int, float, int, np.ndarray], Any]  # file, frame number, seconds, identity or -1, pose
 
 
 @contextlib.contextmanager
@@ -39,9 +40,9 @@ def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable
     """
     try:
         with contextlib.ExitStack() as stack:
-            parts = {path: stack.enter_context(atomic_write(path, free_partial(path))) for path in paths}
+            files = {path: stack.enter_context(atomic_write(path, free_partial(path))) for path in paths}
             writers = {
-                path: stack.enter_context(FORMATS[path.suffix.lower()](part, skeleton)) for path, part in parts.items()
+                path: stack.enter_context(FORMATS[path.suffix.lower()](file, skeleton)) for path, file in files.items()
             }
 
             def write(file: str, frame: int, t: float, people: np.ndarray, ids: list[int] | None = None) -> None:
@@ -54,14 +55,14 @@ def table_writer(paths: Iterable[Path], skeleton: Skeleton) -> Iterator[Callable
             try:
                 yield write
             except OSError as error:
-                raise _Elsewhere from error
-    except _Elsewhere as elsewhere:
-        assert elsewhere.__cause__
-        raise elsewhere.__cause__ from None
+                raise CallerError from error
+    except CallerError as error:
+        assert error.__cause__
+        raise error.__cause__ from None
 
 
-class _Elsewhere(Exception):
-    """Carries an OSError of the caller's past atomic_write, which would report it as one of the table."""
+class CallerError(Exception):
+    """Carries an OSError of the caller through atomic_write, which would report it as one of the table."""
 
 
 def free_partial(path: Path) -> Path:
@@ -77,10 +78,7 @@ def table_columns(skeleton: Skeleton) -> list[str]:
 
 
 def table_row(skeleton: Skeleton, file: str, frame: int, t: float, identity: int, pose: np.ndarray) -> list:
-    """A keypoint that was not found has score 0 and no x and y; the box is that of the others. No identity is -1.
-
-    An angle at a joint that was not found is empty.
-    """
+    """A keypoint that was not found has score 0 and no x, y or angle; the box is that of the others."""
     row: list[Any] = [file, frame, rounded(t), identity]
     for x, y, score in pose[:, :3].tolist():
         row += [rounded(x), rounded(y), rounded(score)] if score else [None, None, 0]
@@ -103,7 +101,7 @@ def open_parquet(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
         import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
     except ImportError as error:
-        raise PoseError("Parquet takes the package pyarrow (pip install pyarrow)", "table") from error
+        raise PoseError("Parquet needs the package pyarrow (pip install pyarrow)", "table") from error
     columns = table_columns(skeleton)
     rows: list[dict[str, Any]] = []
     kinds = {"file": pa.string(), "frame": pa.int64(), "id": pa.int64()}
@@ -148,11 +146,11 @@ def open_coco_json(path: Path, skeleton: Skeleton) -> Iterator[AddPerson]:
 
 
 def image_id(name: str, frame: int) -> int:
-    """The number in the name of a picture that is called as COCO's are, else one made from file and frame."""
+    """The number in a name such as COCO's pictures have, else one made from file and frame."""
     coco_name = COCO_NAME(Path(name).stem)
     if coco_name and frame == 0:
         return int(coco_name[1])
-    return int(hashlib.sha256(f"{name}:{frame}".encode()).hexdigest()[:12], 16)  # 48 bits fit a float, too
+    return int(hashlib.sha256(f"{name}:{frame}".encode()).hexdigest()[:12], 16)  # 48 bits, which a float holds exactly
 
 
 FORMATS = {".csv": open_csv, ".parquet": open_parquet, ".json": open_coco_json}

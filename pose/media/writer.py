@@ -1,4 +1,4 @@
-"""Clips out, by PyAV in a thread of its own: each frame at its own time, with the source's sound."""
+"""Writes clips in a thread of its own: each frame at its own time, with the source's sound."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ import av
 import numpy as np
 
 from .. import PoseError
+from .atomic import atomic_write, write_error
 from .codecs import CODECS, GIF_STEP, Codec, palette_filter
 from .reader import QUEUE_LENGTH, ClipReader
-from .results import atomic_write, write_error
 from .sound import Sound
+from .sources import ANY_TEXT
+from .storage import Name, open_file
 
 MIN_FPS = Fraction(1, 1001)  # with a large step between frames
-UNSPECIFIED = 2  # FFmpeg's number for the matrix of colours
+UNSPECIFIED = 2  # FFmpeg's number for an unknown colour matrix
 
 
 @contextlib.contextmanager
@@ -33,24 +35,24 @@ def clip_writer(
 
     source: the clip whose sound, form of pixels and colour tags the new one gets.
     """
-    with atomic_write(path, options.get("partial")) as part:
+    with atomic_write(path, options.get("partial")) as temporary:
         rate = max(MIN_FPS, Fraction(fps).limit_denominator(1001))
-        writer = ClipWriter(path, part, rate, CODECS[codec], source, **options)
+        writer = ClipWriter(path, temporary, rate, CODECS[codec], source, **options)
         try:
             yield writer
         finally:
-            writer.close()  # raises also after Ctrl-C: a clip that could not be written is not kept as a partial one
+            writer.close()  # raises also after Ctrl-C, so that no broken clip is kept as a partial one
 
 
 @dataclass
 class ClipWriter:
-    """Encodes frames in a thread of its own into `part`, which will be called `path`. notes: what went wrong.
+    """Encodes frames in a thread of its own into `temporary`, which will be called `path`. notes: what went wrong.
 
-    resumes_at: seconds of the first frame of the clip `partial`, from which this one goes on. comment: for the clip.
+    resumes_at: seconds of the first frame of the clip `partial`, which this one continues. comment: for the clip.
     """
 
     path: Path
-    part: Path
+    temporary: Path
     fps: Fraction
     codec: Codec
     source: ClipReader | None = None
@@ -93,7 +95,7 @@ class ClipWriter:
             with contextlib.suppress(av.FFmpegError, OSError):
                 if self.clip:
                     self.clip.close()
-            while item is not None:  # so that nobody waits for room in the queue
+            while item is not None:  # so that write() does not block on a full queue
                 item = self.queue.get()
 
     def encode(self, frame: av.VideoFrame, t: float) -> None:
@@ -115,14 +117,14 @@ class ClipWriter:
         self.clip.mux(self.stream.encode(frame))
 
     def copy(self, path: Path) -> None:
-        """Copy a clip's pictures, encoded as they are; those of a GIF, which depend on each other, are encoded anew."""
+        """Copy a clip's packets; the frames of a GIF, which depend on each other, are encoded anew."""
         with av.open(f"file:{path}") as clip:
             stream: Any = clip.streams.video[0]
             if self.codec.is_gif:
                 for frame in clip.decode(stream):
                     self.encode(frame.reformat(format="bgr24"), self.first_t + (frame.time or 0))
                 return
-            is_h264 = self.codec.encoder == "libx264"  # an MP4 holds it in another form than the encoder gives it
+            is_h264 = self.codec.encoder == "libx264"  # MP4 stores it in another form than the encoder's
             bitstream = "h264_mp4toannexb" if is_h264 else "null"
             packets: Any = map(av.BitStreamFilterContext(bitstream, stream).filter, clip.demux(stream))
             for packet in itertools.chain.from_iterable(packets):
@@ -134,8 +136,8 @@ class ClipWriter:
 
     def open(self, w: int, h: int) -> None:
         """Start the clip, without its sound where that fails."""
-        wants_sound = self.with_sound and self.codec.sounds and self.source and self.source.sound_file
-        for with_sound in (True, False) if wants_sound else (False,):
+        has_sound = self.with_sound and self.codec.sounds and self.source and self.source.sound_file
+        for with_sound in (True, False) if has_sound else (False,):
             try:
                 return self.start(w, h, with_sound)
             except (av.FFmpegError, ValueError) as error:
@@ -145,9 +147,9 @@ class ClipWriter:
                 self.give_up_sound(error)
 
     def start(self, w: int, h: int, with_sound: bool) -> None:
-        options = {"fflags": "+bitexact"}  # without the random number that Matroska has for each file
+        options = {"fflags": "+bitexact"}  # no random number in Matroska files
         options |= {"movflags": "+faststart"} if self.codec.suffix in (".mp4", ".mov") else {}
-        self.clip = av.open(f"file:{self.part}", "w", options=options)
+        self.clip = av.open(f"file:{self.temporary}", "w", options=options)
         self.clip.metadata["comment"] = self.comment
         self.stream = self.codec.add_stream(self.clip, w, h, self.fps)
         if self.codec.is_gif:
@@ -158,14 +160,14 @@ class ClipWriter:
         if self.source and self.source.stream:
             tags = self.source.stream.codec_context
             context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
-            if tags.colorspace == UNSPECIFIED:  # decoded as BT.601; players then guess the same as for the source
+            if tags.colorspace == UNSPECIFIED:  # decoded as BT.601; players then choose the same as for the source
                 context.colorspace = UNSPECIFIED
         if self.source and with_sound:
             self.sound = Sound(self.clip, self.source.sound_file, self.codec, self.source.source.start + self.first_t)
         self.clip.start_encoding()
 
     def mux_sound(self, t: float) -> None:
-        """The sound up to t seconds; a clip goes on without it where it fails."""
+        """Write the sound up to t seconds; where that fails, the clip has no more sound."""
         if self.sound:
             try:
                 self.sound.mux_until(t)
@@ -187,3 +189,14 @@ class ClipWriter:
 
 def reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
+
+
+def has_comment(clip: Name, comment: str) -> bool:
+    """Whether a clip carries the comment; a GIF carries none."""
+    with (
+        contextlib.suppress(av.FFmpegError, OSError),
+        open_file(clip) as file,
+        av.open(file, **ANY_TEXT) as container,
+    ):
+        return comment in container.metadata.values()
+    return False

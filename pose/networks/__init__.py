@@ -1,1 +1,1 @@
-"""Which networks there are (registry), what computes them (engines, engine_choice), their maps (heatmap_network)."""
+"""The networks (registry), the engines that compute them (engines, engine_choice), and their maps (heatmap_network)."""

@@ -1,6 +1,6 @@
 """OpenPose's Caffe networks, up to a stage, as ONNX, which OpenCV 4 and 5 and other engines read.
 
-Only the published files need to be read, and registry.py knows their hashes: on others any error may be raised.
+Only the published files, whose hashes are in registry.py, are read; on others any exception may be raised.
 Protobuf messages are lists of (field number, value) here; numbers and enums are those of caffe.proto and onnx.proto.
 """
 
@@ -67,9 +67,9 @@ def attributes(layer: dict[str, Any]) -> Iterator[tuple[int, Any]]:
 
 
 def read_prototxt(path: Path, stages: int) -> list[dict[str, Any]]:
-    """Those layers that a stage's heatmaps and the fields of the stage before need, and a concat of the two.
+    """The layers for a stage's heatmaps and for the fields of the stage before, and a concat of the two.
 
-    These heatmaps need these fields anyway. Without the last stage's own fields, six stages are 7 % less work.
+    The heatmaps need these fields anyway; without the last stage's own, six stages are 7 % less work.
     """
     names = [f"Mconv7_stage{stage}" if stage > 1 else "conv5_5_CPM" for stage in (stages, stages - 1)]
     output = f'name: "{OUTPUT}" type: "Concat" bottom: "{names[0]}_L2" bottom: "{names[1]}_L1" top: "{OUTPUT}"'
@@ -97,7 +97,7 @@ def read_caffemodel(path: Path) -> tuple[mmap.mmap, dict[str, list[slice]]]:
     return data, spans
 
 
-def fields(data: mmap.mmap, message: slice, wanted: int) -> Iterator[slice]:
+def fields(data: mmap.mmap, message: slice, field: int) -> Iterator[slice]:
     """Where the values of a message's fields of one number are."""
     at = message.start
     while at < message.stop:
@@ -105,9 +105,9 @@ def fields(data: mmap.mmap, message: slice, wanted: int) -> Iterator[slice]:
         number, kind = divmod(tag, 8)
         size, start = ({1: 8, 5: 4}[kind], at) if kind in (1, 5) else read_varint(data, at)
         at = start + size if kind else start
-        if number == 0 or at > message.stop:  # zeros, where a download left a hole, would take minutes to walk
+        if number == 0 or at > message.stop:  # a file of zeros would take minutes
             raise ValueError("no protobuf, or cut short")
-        if number == wanted:
+        if number == field:
             yield slice(start, at)
 
 

@@ -1,4 +1,4 @@
-"""How many cores and threads there are to compute with. Imports nothing heavy."""
+"""How many cores and threads to compute with. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 
 
 def core_count() -> int:
-    """How many of the machine's cores this process may use."""
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_count() -> int:
-    """What OMP_NUM_THREADS asks for; 0: as many as the engine takes by itself, which is the fastest.
+    """OMP_NUM_THREADS; without it 0, for the engine's own choice, which is the fastest.
 
-    Where this process may use some of the cores only, their number, as ONNX Runtime would take the others too.
+    Where this process may use only some of the cores, their number, as ONNX Runtime would use the others too.
     """
     text = os.environ.get("OMP_NUM_THREADS", "")
     if text.isdecimal():

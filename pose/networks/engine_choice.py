@@ -1,4 +1,4 @@
-"""Which engine computes: the one asked for, or the fastest that works here, and what could be installed."""
+"""Chooses the engine: the one that is named, or the fastest that works here; and hints at what could be installed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from .. import PoseError
+from ..choices import PACKAGE
 from .engines import Engine, OnnxRuntime, OpenCV, OpenVINO, TensorRT, first_line
-from .registry import BLAZEPOSE, PACKAGE
+from .registry import BLAZEPOSE
 
 BY_NAME: dict[str, type[Engine]] = {
     "opencv": OpenCV, "openvino": OpenVINO, "onnxruntime": OnnxRuntime, "tensorrt": TensorRT
 }  # fmt: skip
-ORDER = {  # the fastest first, by whole commands: OpenVINO starts slowly, and only with bf16 makes up for it
+ORDER = {  # the fastest first, by whole commands: OpenVINO starts slowly, which pays off only with bf16
     "cpu": ("onnxruntime", "opencv", "openvino"),
     "gpu": ("onnxruntime", "openvino", "opencv"),
 }
@@ -24,7 +25,7 @@ CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 def choose_engine(engine: str = "auto", device: str = "cpu", precision: str = "auto") -> tuple[Engine, str]:
-    """The engine asked for or, for auto, the fastest that works on the device; and a sentence to report, or "".
+    """The engine of this name or, for auto, the fastest that works on the device; and a sentence to report, or "".
 
     PoseError where none works.
     """
@@ -46,7 +47,7 @@ def choose_engine(engine: str = "auto", device: str = "cpu", precision: str = "a
 
 
 def make_engine(name: str, device: str, precision: str) -> Engine:
-    """A GPU is tried with a network, as only then its libraries are loaded and its operators looked up."""
+    """The engine. A GPU is tested with a network, as only then its libraries are loaded."""
     engine = BY_NAME[name](device, precision)
     if precision == "bf16" and engine.precision != "bf16":
         raise PoseError(f"{engine.name} computes no bf16 on this {device.upper()}", "precision")
@@ -61,7 +62,7 @@ def make_engine(name: str, device: str, precision: str) -> Engine:
 
 
 def hint() -> str:
-    """What another engine would bring where it is not installed: OpenVINO where the processor multiplies bf16."""
+    """The gain of an engine that is not installed: OpenVINO where the processor multiplies bf16, else ONNX Runtime."""
     package, gain = "onnxruntime", "clips are then about 1.2 times as fast"
     if CPU_FLAGS.is_file() and "avx512_bf16" in CPU_FLAGS.read_text():
         package, gain = "openvino", "precision bf16 then makes OpenPose's networks about 2.5 times as fast"
@@ -69,6 +70,6 @@ def hint() -> str:
 
 
 def gpu_package() -> str:
-    """What this system's usual GPU takes."""
+    """The package for this system's usual GPU."""
     nvidia = "onnxruntime-gpu[cuda,cudnn]" if shutil.which("nvidia-smi") else "openvino"
     return {"darwin": "onnxruntime", "win32": "onnxruntime-directml"}.get(sys.platform, nvidia)

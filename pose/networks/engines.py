@@ -1,6 +1,6 @@
-"""What computes networks: an engine takes an ONNX model to a function from an input to named outputs.
+"""The engines that compute networks: each loads an ONNX model as a function from an input to named outputs.
 
-OpenCV is always there; OpenVINO and ONNX Runtime are imported only where they are to be used.
+OpenCV is always installed; OpenVINO and ONNX Runtime are imported only when they are used.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .. import PoseError
 from .cores import thread_count
 
 IS_OPENCV_5 = hasattr(cv2.dnn, "ENGINE_CLASSIC")
-FAST_FP16 = 7  # CUDA compute capability from which all cards are faster with 16-bit floats than with 32
-# In mobilenet_thin's file the input is 368 high and wide, as OpenCV 4 needs numbers; other engines need free sides.
+FAST_FP16 = 7  # CUDA compute capability from which 16-bit floats are faster than 32-bit ones on all cards
+# mobilenet_thin's file has an input of 368x368, as OpenCV 4 needs numbers; other engines need free sides.
 FIXED_SIDES, FREE_SIDES = b"\n\x03\x08\xf0\x02" * 2, b"\n\x03\x12\x01h\n\x03\x12\x01w"
 OLDEST_OPENVINO = 2025  # the first that reads BlazePose's network and a model from memory
-LOG_FATAL = 4  # of ONNX Runtime's levels: its errors are reported by us
+LOG_FATAL = 4  # ONNX Runtime's level above errors, which we report
 
 Forward = Callable[[np.ndarray], dict[str, np.ndarray]]  # the input (1, 3, H, W) float32 to the outputs by name
 
@@ -39,7 +39,7 @@ def import_engine(module: str, name: str) -> ModuleType:
         raise PoseError(f"{name} is not installed (pip install {module})", "engine")
     try:
         return importlib.import_module(module)
-    except Exception as error:  # a missing library, another version of numpy, a file that is damaged
+    except Exception as error:  # a missing library, another numpy, a damaged file
         raise PoseError(f"{name} is installed but cannot be imported ({first_line(error)})", "engine") from error
 
 
@@ -48,7 +48,7 @@ def first_line(error: Exception) -> str:
 
 
 class OpenCV:
-    """cv2.dnn on the CPU, by CUDA or by OpenCL."""
+    """cv2.dnn on the CPU, CUDA or OpenCL."""
 
     is_thread_safe = False  # whether two threads may call a network at the same time
 
@@ -64,13 +64,13 @@ class OpenCV:
 
     def load(self, model: bytes, weights_folder: Path | None = None) -> Forward:
         if self.is_classic:
-            with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 lets us choose the engine for a file only
+            with tempfile.TemporaryDirectory() as folder:  # OpenCV 5.0 has the choice of its engine for files only
                 path = Path(folder) / "net.onnx"
                 path.write_bytes(model)
                 net = cv2.dnn.readNetFromONNX(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
         else:
             net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-        if self.device != "CPU":  # where networks run by default
+        if self.device != "CPU":  # the default
             net.setPreferableBackend(self.backend)
             net.setPreferableTarget(self.target)
         names = net.getUnconnectedOutLayersNames()
@@ -83,7 +83,7 @@ class OpenCV:
 
 
 def choose_opencv_device(device: str, precision: str) -> tuple[int, int, str]:
-    """OpenCV's backend and target for cpu or gpu, and what to call it; PoseError where no GPU can be used."""
+    """OpenCV's backend and target for cpu or gpu, and its name; PoseError where no GPU can be used."""
     if device == "cpu":
         return cv2.dnn.DNN_BACKEND_OPENCV, cv2.dnn.DNN_TARGET_CPU, "CPU"
     if targets := cv2.dnn.getAvailableTargets(cv2.dnn.DNN_BACKEND_CUDA):
@@ -99,8 +99,8 @@ def choose_opencv_device(device: str, precision: str) -> tuple[int, int, str]:
 
 
 def cache_folder() -> str:
-    """Where OpenVINO keeps compiled networks for the next run; "": nowhere, as no folder can be made."""
-    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: this user has no home
+    """For OpenVINO's compiled networks; "" if it cannot be made."""
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: the user has no home
         base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
         folder = Path(base or Path.home() / ".cache") / "opencv-hpe"
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,10 +109,10 @@ def cache_folder() -> str:
 
 
 class OpenVINO:
-    """Intel's; its CPU part runs on AMD's and ARM's too."""
+    """Intel's; also for AMD's and ARM's CPUs."""
 
     is_thread_safe = True
-    locate_weights = staticmethod(os.path.abspath)  # opened only where it is below the present folder
+    locate_weights = staticmethod(os.path.abspath)  # it opens files in the current folder only
 
     def __init__(self, device: str, precision: str) -> None:
         openvino = import_engine("openvino", "OpenVINO")
@@ -130,7 +130,7 @@ class OpenVINO:
         else:
             raise PoseError("OpenVINO finds no GPU", "device")
         self.options["INFERENCE_PRECISION_HINT"] = self.precision
-        # BlazePose's hard sigmoids are clamps to 0…1, which OpenVINO computes within a convolution: 2.5 times as fast.
+        # BlazePose's hard sigmoids are clamps to 0…1, which OpenVINO fuses with convolutions: 2.5 times as fast.
         to_clamp = importlib.import_module("openvino.frontend.onnx").ConversionExtension(
             "HardSigmoid", lambda node: openvino.opset13.clamp(node.get_input(0), 0.0, 1.0).outputs()
         )
@@ -138,7 +138,7 @@ class OpenVINO:
 
     def load(self, model: bytes, weights_folder: Path | None = None) -> Forward:
         options = dict(self.options)
-        if weights_folder is None:  # a cached network does not show that weights elsewhere have changed
+        if weights_folder is None:  # the cache does not notice changed weights in another file
             options["CACHE_DIR"] = cache_folder()
         model = model.replace(FIXED_SIDES, FREE_SIDES)
         compiled = self.core.compile_model(model, self.target, options, weights=b"")
@@ -153,7 +153,7 @@ class OpenVINO:
 
 
 class OnnxRuntime:
-    """Microsoft's; which GPU it can use depends on which of its packages is installed."""
+    """Microsoft's; its installed package decides which GPU it can use."""
 
     is_thread_safe = True
     locate_weights = staticmethod(os.path.basename)
@@ -165,7 +165,7 @@ class OnnxRuntime:
     }
 
     def __init__(self, device: str, precision: str) -> None:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to its maker
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # off, as it reports the use
         self.onnxruntime = import_engine("onnxruntime", "ONNX Runtime")
         self.onnxruntime.set_default_logger_severity(LOG_FATAL)
         self.name, self.precision = f"ONNX Runtime {self.onnxruntime.__version__}", "f32"
@@ -185,12 +185,12 @@ class OnnxRuntime:
         options = self.onnxruntime.SessionOptions()
         options.log_severity_level = LOG_FATAL
         options.intra_op_num_threads = thread_count()
-        options.enable_mem_pattern = False  # which takes memory and saves no time
+        options.enable_mem_pattern = False  # it costs memory and saves no time
         configure = options.add_session_config_entry
         configure("session.model_external_initializers_file_folder_path", os.path.abspath(weights_folder or ""))
-        if self.device == "CPU":  # threads that spin while another network or OpenCV computes take its time
+        if self.device == "CPU":  # spinning threads slow down another network and OpenCV
             configure("session.intra_op.allow_spinning", "0")
-        else:  # an operator that the GPU lacks is an error and not computed on the CPU
+        else:  # an operator that the GPU lacks is an error
             configure("session.disable_cpu_ep_fallback", "1")
         model = model.replace(FIXED_SIDES, FREE_SIDES)
         try:
@@ -206,12 +206,12 @@ class OnnxRuntime:
     def start(self, model: bytes, options: Any) -> Any:
         """A session that never falls back to the CPU."""
         how = {}
-        if self.provider.startswith("CUDA"):  # which else tries all algorithms at each new input size, for 0.9 s
+        if self.provider.startswith("CUDA"):  # the default tries all algorithms at each new input size, for 0.9 s
             how = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
         return self.onnxruntime.InferenceSession(model, options, [(self.provider, how)], enable_fallback=0)
 
     def can_start(self, model: bytes, options: Any) -> bool:
-        """Whether the GPU works at all; without it ONNX Runtime reports that the GPU lacks an operator."""
+        """Whether the GPU works at all; if not, ONNX Runtime reports a missing operator."""
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "0")
         try:
             return bool(self.start(model, options).get_providers()[0] == self.provider)
@@ -220,7 +220,7 @@ class OnnxRuntime:
 
 
 class TensorRT(OnnxRuntime):
-    """NVIDIA's, through ONNX Runtime; only when asked for, as it compiles a network for minutes at each start."""
+    """NVIDIA's, by ONNX Runtime; never chosen by auto, as it compiles a network for minutes at each start."""
 
     gpu_providers: ClassVar = {"TensorrtExecutionProvider": "TensorRT"}
 

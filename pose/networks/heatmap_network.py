@@ -14,20 +14,20 @@ from ..maps import STRIDE, Maps, brighten, fit
 from .engines import Engine, first_line
 from .registry import MOBILENET, Model
 
-SIDE = 368  # OpenPose's usual height of the network's input
-# Heatmaps are trained to be 0 to 1 and fields -1 to 1, and mobilenet_thin gives -1.1 to 1.2 on photos and on noise. A
-# wrong bit in the weights easily gives thousands, infinity or NaN.
+USUAL_SIDE = 368  # OpenPose's usual height of the network's input
+# Heatmaps are trained to 0 to 1 and fields to -1 to 1; mobilenet_thin's are -1.1 to 1.2 on photos and on noise. With
+# damaged weights they are thousands, infinity or NaN.
 MAX_VALUE = 4
 
 
 def usual_size(w: int, h: int, fills_area: bool, larger: float = 1) -> tuple[int, int]:
-    """The network input for a picture of w×h pixels: never more work than SIDE×SIDE, no side over twice SIDE.
+    """The network input for a picture of w×h pixels: no more work than 368×368, no side over twice 368.
 
-    larger: sides of networks that fill the area may be so many times as long; OpenPose's stay as they were trained.
+    larger: factor for the sides of networks that fill the area; OpenPose's stay as they were trained.
     """
     if not fills_area:
-        return SIDE, SIDE
-    side = SIDE * larger
+        return USUAL_SIDE, USUAL_SIDE
+    side = USUAL_SIDE * larger
     scale = min(side / math.sqrt(w * h), 2 * side / max(w, h))
     w, h = (max(2 * STRIDE, int(side * scale) // STRIDE * STRIDE) for side in (w, h))
     return w, h
@@ -45,31 +45,31 @@ class HeatmapNetwork:
         stages: int = STAGES,
         mirrored: bool = False,
     ) -> None:
-        """net_wh: the most that the input may measure; mirrored: averaged with the maps of the mirrored picture."""
+        """net_wh: the largest input; mirrored: averaged with the maps of the mirrored picture."""
         self.model, self.skeleton, self.net_wh, self.mirrored = model, model.skeleton, net_wh, mirrored
         self.model_folder, self.where = model_folder, f"{engine.device} with {engine.name}"
         self.forward_blob = model.weights.load(engine, model_folder, stages)
 
     def __call__(self, picture: np.ndarray, larger: float = 1) -> Maps:
-        """Maps of a picture, (H, W, 3) uint8 blue, green, red; larger: factor on the usual input's sides."""
+        """Maps of a picture, (H, W, 3) uint8 blue, green, red; larger: factor for the usual input's sides."""
         h, w = picture.shape[:2]
-        how = fit((w, h), self.net_wh or usual_size(w, h, self.model.fills_area, larger))
-        cut = how.apply(picture)
+        fitted = fit((w, h), self.net_wh or usual_size(w, h, self.model.fills_area, larger))
+        image = fitted.apply(picture)
         if self.model is MOBILENET:
-            cut = brighten(cut)
-        values = self.forward(cut)
+            image = brighten(image)
+        values = self.forward(image)
         if self.mirrored:
-            values = (values + self.skeleton.mirror_maps(self.forward(cut[:, ::-1]))) / 2
-        return how.maps(values)
+            values = (values + self.skeleton.mirror_maps(self.forward(image[:, ::-1]))) / 2
+        return fitted.maps(values)
 
-    def forward(self, cut: np.ndarray) -> np.ndarray:
+    def forward(self, image: np.ndarray) -> np.ndarray:
         """The network's output (C, h, w) for an input picture (H, W, 3)."""
-        h, w = cut.shape[:2]
+        h, w = image.shape[:2]
         where = f"{self.model.name} failed at {w}x{h} on {self.where}"
         try:
-            blob = cv2.dnn.blobFromImage(cut, self.model.scale, mean=(self.model.mean,) * 3)
+            blob = cv2.dnn.blobFromImage(image, self.model.scale, mean=(self.model.mean,) * 3)
             (values,) = self.forward_blob(blob)["net_output"]
-        except Exception as error:  # each engine has its own
+        except Exception as error:  # each engine has its own exceptions
             self.model.weights.check_genuine(self.model_folder)
             raise PoseError(f"{where}: {first_line(error)}", "net_wh") from error
         if values.shape[0] != self.skeleton.channels or not np.abs(values).max() < MAX_VALUE:  # NaN included

@@ -1,4 +1,4 @@
-"""Which networks there are: their files and hashes, how each was trained to see a picture, and which one to take."""
+"""The networks: their files and hashes, the input that each was trained with, and which one to use."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import PoseError
-from ..choices import STAGES
+from ..choices import PACKAGE, STAGES
 from ..skeletons import COCO, MPI, Skeleton
 from .caffe_to_onnx import onnx_model
 from .engines import Engine, Forward
-
-PACKAGE = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class WeightsFile:
     """A published file of weights."""
 
     name: str  # below the model folder
-    hash: str  # SHA-256, or SHA-1 where nobody else confirms a SHA-256
+    hash: str  # SHA-256, or SHA-1 where only that one is confirmed by a second source
     prototxt: str | None = None  # below this package; None: an ONNX file, which needs none
 
     @property
@@ -36,7 +34,7 @@ class WeightsFile:
         return digest.hexdigest() == self.hash
 
     def is_genuine(self, folder: Path) -> bool:
-        """Whether it is a file and has the hash, which takes up to half a second for OpenPose's."""
+        """Whether it is a file with this hash, which is half a second's work for OpenPose's."""
         path = folder / self.name
         if not path.is_file():  # a pipe has no end
             return False
@@ -44,7 +42,7 @@ class WeightsFile:
             return self.is_hash_of(iter(lambda: file.read(1 << 20), b""))
 
     def check_genuine(self, folder: Path) -> None:
-        """PoseError where the file has another hash or is none."""
+        """PoseError where it is no file or has another hash."""
         path = folder / self.name
         remedy = f"fetch it again with ./getModels.sh {path.parent.name}"
         if self.prototxt is None:
@@ -60,23 +58,22 @@ class WeightsFile:
             raise PoseError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
         starts = {b"<": "a web page", b"version https://git-lfs": "a Git LFS pointer"}
         kinds = [what for known, what in starts.items() if start.startswith(known)] if start else ["empty"]
-        what = f"{kinds[0]} and no network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
+        what = f"{kinds[0]}, not a network" if kinds else f"not the genuine file (its {self.hash_kind} differs)"
         raise PoseError(f"{path} is {what}; {remedy}")
 
     def read(self, folder: Path) -> bytes:
-        """A file in the box; PoseError where it is not the genuine one."""
+        """A bundled file; PoseError where it is not the genuine one."""
         path, data = folder / self.name, b""
         with contextlib.suppress(OSError):  # check_genuine reports it
             data = path.read_bytes() if path.is_file() else data  # a pipe has no end
-        if not self.is_hash_of([data]):  # what is hashed is what is loaded
+        if not self.is_hash_of([data]):  # the same bytes are hashed and loaded
             self.check_genuine(folder)
         return data
 
     def load(self, engine: Engine, folder: Path, stages: int = STAGES) -> Forward:
         """The network, computed by this engine.
 
-        PoseError where the file below the folder cannot be loaded and is not the genuine one; those in the box have to
-        be genuine.
+        PoseError where a bundled file is not the genuine one, or another cannot be loaded and is not.
         """
         if self.prototxt is None:
             return engine.load(self.read(folder))
@@ -86,10 +83,10 @@ class WeightsFile:
         try:
             files = PACKAGE / self.prototxt, path, stages
             if engine.locate_weights:
-                with contextlib.suppress(Exception):  # weights that the engine cannot or will not open there
+                with contextlib.suppress(Exception):  # the engine does not open weights there
                     return engine.load(onnx_model(*files, engine.locate_weights(path)), path.parent)
             return engine.load(onnx_model(*files), path.parent)
-        except Exception:  # whatever a damaged file leads to
+        except Exception:  # a damaged file may raise any
             self.check_genuine(folder)
             raise
 
@@ -101,7 +98,7 @@ class Model:
     name: str
     skeleton: Skeleton
     weights: WeightsFile
-    scale: float = 1 / 256  # the network sees scale · (value − mean), blue, green, red; OpenPose's imageToCaffeInput
+    scale: float = 1 / 256  # its input is scale · (value − mean), blue, green, red; OpenPose's imageToCaffeInput
     mean: float = 128
     fills_area: bool = False  # usual input size: as much work as 368x368, or 368 for the longer side
 
@@ -132,7 +129,7 @@ BLAZEPOSE = WeightsFile(
 
 
 def choose_network(mode: str, network: str, model_folder: Path) -> tuple[str, str]:
-    """openpose or blazepose, and why in a few words; PoseError where OpenPose's weights are asked for and missing."""
+    """openpose or blazepose, and the reason; PoseError where network is openpose and its weights are missing."""
     model = OPENPOSE[mode]
     if not model_folder.is_dir():
         raise PoseError(f"{model_folder} is not a folder", "model_folder")
