@@ -54,14 +54,6 @@ def walker():
     return label
 
 
-@pytest.mark.skipif(cv2.__version__ < "5", reason="OpenCV 4 counts layers before it joins them")
-def test_every_activation_is_computed_within_its_convolution():
-    """Each one beside its convolution costs two changes of layout, a sixth of the whole time."""
-    names = cv2.dnn.readNetFromONNX(str(PACKAGE / BLAZEPOSE.name)).getLayerNames()
-    assert not [name for name in names if name.startswith(("Clip", "HardSigmoid"))]
-    assert len(names) < 110
-
-
 @pytest.mark.parametrize("half_side", [40, 128, 300, 900])
 @pytest.mark.parametrize("degrees", [0, 37])
 def test_a_cut_shows_what_lies_there(half_side, degrees):
@@ -220,12 +212,6 @@ def test_who_is_in_the_dark_is_found_as_in_the_light(landmarks):
     assert (ground_truth.errors([landmarks(night, crop_of(label)).pose], label) < 0.05).all()
 
 
-def test_nobody_in_an_empty_crop(landmarks):
-    estimate = landmarks(np.full((300, 300, 3), 120, np.uint8), make_crop(np.array([150.0, 150]), 140, UP))
-    assert estimate.presence < 0.5
-    assert estimate.confidence < 0.3
-
-
 @pytest.mark.parametrize("degrees", [0, 60])
 def test_who_is_masked_is_covered_and_nothing_else(degrees):
     pose = pose_at(100, 50, 1.5)
@@ -252,17 +238,18 @@ def test_who_is_masked_is_covered_and_nothing_else(degrees):
 
 
 @pytest.mark.parametrize(
-    ("name", "label_name"), [("example_image1.png", "walker"), ("example_image2.jpg", "two_people")]
+    ("name", "label_name", "head_within"),
+    [("example_image1.png", "walker", 0.03), ("example_image2.jpg", "two_people", 0.02)],
 )
-def test_mpi_from_coco_against_labels(landmarks, name, label_name):
+def test_mpi_from_coco_against_labels(landmarks, name, label_name, head_within):
     """They are as sure as those that they are worked out from."""
     picture, mpi = cv2.imread(str(PROJECT / "Input" / name)), ground_truth.read("mpi")[name.split(".")[0]]
     for label, points in zip(ground_truth.load(label_name)[0], mpi, strict=True):
         coco = landmarks(picture, crop_of(label)).pose
         found = dict(zip(MPI.keypoints, coco_to_mpi(coco), strict=True))
         for keypoint in ("Head", "Neck", "Chest"):
-            off = np.linalg.norm(found[keypoint][:2] - points[keypoint.lower()])
-            assert off < 0.035 * ground_truth.size_of(label), keypoint
+            off = np.linalg.norm(found[keypoint][:2] - points[keypoint.lower()]) / ground_truth.size_of(label)
+            assert off < (head_within if keypoint == "Head" else 0.03), keypoint
         assert np.array_equal(found["RKnee"], coco[COCO.keypoints.index("RKnee")])
     coco[:, 2] = np.linspace(0.3, 0.9, 18)
     coco[R_HIP, 2] = 0

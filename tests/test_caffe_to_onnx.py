@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from synthetic_weights import layer_shapes, random_weights, write_caffemodel
 
-from pose import PoseError, PoseEstimator
+from pose import PoseError, PoseEstimator, cli
 from pose.networks.caffe_to_onnx import fields, onnx_model
 from pose.networks.engines import OpenCV
 from pose.networks.heatmap_network import HeatmapNetwork
@@ -126,6 +126,8 @@ def test_every_stage(mode, parameters, folder):
     model, outputs = thin_model(folder, mode, weights), stage_outputs(weights, PICTURE)
     for stages in range(1, 7):
         assert_is_stage(load(model, folder, stages=stages).forward(PICTURE), outputs, stages)
+    network, dark = load(model, folder, net_wh=(72, 48)), PICTURE[:48] // 4
+    assert np.array_equal(network(dark).values, network.forward(dark))  # is not brightened, nor was it in training
     path = folder / model.weights.name
     graph = onnx_model(Path(model.weights.prototxt), path, 6, str(path))
     assert len(graph) < 60_000 < path.stat().st_size  # the weights stay where they are
@@ -236,8 +238,9 @@ def test_output_out_of_range_or_none(bias, folder, monkeypatch):
         monkeypatch.setattr(cv2.dnn, "blobFromImage", lambda *_, **__: cv2.resize(PICTURE, (0, 0)))
     assert_not_genuine(model, folder)
     digest = hashlib.sha256((folder / model.weights.name).read_bytes()).hexdigest()
-    with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU with OpenCV .*: "):
+    with pytest.raises(PoseError, match=r"OpenPose COCO failed at 72x52 on CPU with OpenCV .*: ") as raised:
         load(with_weights(model, hash=digest), folder).forward(PICTURE)
+    assert bias or cli.REMEDIES[raised.value.argument].startswith("try another --net_resolution")
 
 
 def test_an_error_with_the_genuine_file_is_ours(folder):

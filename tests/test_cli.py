@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,6 +31,8 @@ def cv2_error_of_memory():
         (ModuleNotFoundError(name="cv2"), 1, "Error: The Python package cv2 is missing; run: pip install -r req"),
         (MemoryError(), 1, "Error: There is not enough memory for this; try a smaller --net_resolution or picture.\n"),
         (RuntimeError("can't start new thread"), 1, "Error: There is not enough memory for this;"),
+        (RuntimeError("std::bad_alloc"), 1, "Error: There is not enough memory for this;"),
+        (OSError(12, "Cannot allocate memory"), 1, "Error: There is not enough memory for this;"),
         (cv2_error_of_memory(), 1, "Error: There is not enough memory for this;"),
         (PermissionError(13, "No", "a.png"), 1, "Error: a.png: No; check the path and its permissions.\n"),
         (PoseError("a\n\x1b[31mb\u202e.png is empty"), 1, "Error: a\\n\\x1b[31mb\\u202e.png is empty.\n"),
@@ -46,10 +49,13 @@ def test_how_an_error_reaches_the_person(error, code, message, capsys):
     assert err.startswith(message) and bool(err) == bool(message)
 
 
-def test_opencv_prints_nothing_of_its_own(monkeypatch):
+def test_opencv_and_encoders_print_nothing_of_their_own(monkeypatch, tmp_path):
     monkeypatch.delenv("OPENCV_LOG_LEVEL")
-    program = "from pose import cli; cli.prepare_process(); import cv2; cv2.VideoCapture(99)"
-    done = subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT, capture_output=True)
+    program = """import sys; from pose import cli; cli.prepare_process(); import cv2; cv2.VideoCapture(99); import numpy
+from pathlib import Path; from pose.media.writer import clip_writer
+with clip_writer(Path(sys.argv[1]), 25, "av1") as sink: sink.write(numpy.zeros((64, 64, 3), numpy.uint8), 0.0)"""
+    command = [sys.executable, "-c", program, tmp_path / "a.webm"]
+    done = subprocess.run(command, check=True, cwd=PROJECT, capture_output=True)
     assert done.stderr == b""
 
 
@@ -83,6 +89,7 @@ def test_a_closed_terminal_and_kill_stop_like_ctrl_c_unless_they_are_ignored(nam
     if not hasattr(signal, name):
         pytest.skip("there is none here")
     number = getattr(signal, name)
+    signal.signal(number, signal.SIG_DFL)  # nohup ignores one
     assert cli.run(lambda: signal.raise_signal(number)) == code
     signal.signal(number, signal.SIG_IGN)
     assert cli.run(lambda: signal.raise_signal(number) or 7) == 7
@@ -141,3 +148,15 @@ def test_output_that_cannot_be_written_is_found_before_work(tmp_path):
         cli.check_output(tmp_path / "file" / "ImageCOCO")
     cli.check_output(tmp_path / "new" / "ImageCOCO")
     assert list((tmp_path / "new" / "ImageCOCO").iterdir()) == []
+    with pytest.raises(PoseError, match="Cannot write"):
+        cli.check_output(Path("/proc"))  # which is there
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a device that is full")
+def test_what_cannot_be_printed_is_one_sentence(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    program = "import sys; from pose import cli; sys.exit(cli.run(lambda: print(1) or sys.stdout.flush()))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, stdout=full, stderr=subprocess.PIPE)
+    message = b"Error: The output: No space left on device; check the path and its permissions.\n"
+    assert (done.returncode, done.stderr) == (1, message)

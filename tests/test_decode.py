@@ -189,17 +189,33 @@ def test_what_says_whose_foot_it_is(truth, change):
     assert np.abs(one_of_two(truth, change)[:, :2] - truth).max() < 2
 
 
-def test_a_better_connection_outweighs_a_stronger_heatmap():
-    truth, ghost = standing("COCO", (60, 40), 1.3), np.full((18, 2), np.nan)
-    ghost[[R_KNEE, R_ANKLE]] = truth[R_KNEE], truth[R_ANKLE] + (-60, 0)
+def both_in_the_right_ones_map(values):
+    values[R_ANKLE, :, :30] = values[[R_ANKLE, L_ANKLE], :, :30].max(axis=0)
+    values[L_ANKLE, :, :30] = 0
 
-    def clear_ghost(values):
-        other = painted(ghost).values
-        values[R_ANKLE, :, :30] = np.maximum(0.25 * values[R_ANKLE], other[R_ANKLE])[:, :30]
-        shank = np.where(values[R_SHANK].any(axis=0), 0.7 * values[R_SHANK], 0.4 * other[R_SHANK])
-        values[R_SHANK, :, :30] = shank[:, :, :30]
 
-    assert np.abs(one_of_two(truth, clear_ghost)[R_ANKLE, :2] - truth[R_ANKLE]).max() < 2
+def faint_left_foot(heat, field):
+    def change(values):
+        values[L_ANKLE, :, :30] *= heat
+        values[L_SHANK, :, :30] *= field
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("apart", "change", "is_seen"),
+    [
+        (16, both_in_the_right_ones_map, True),  # two cells
+        (10, faint_left_foot(0.15, 0.15), True),
+        (10, faint_left_foot(0.12, 0.07), False),  # may be the right one, seen twice
+    ],
+)
+def test_feet_beside_each_other(apart, change, is_seen):
+    truth = from_the_side(15)
+    truth[L_ANKLE] = truth[R_ANKLE] + (apart, 0)
+    found, expected = one_of_two(truth, change)[[R_ANKLE, L_ANKLE]], truth[[R_ANKLE, L_ANKLE]]
+    assert (found[:, 2] > 0).tolist() == [True, is_seen]
+    assert np.abs(found[:, :2] - expected)[found[:, 2] > 0].max() < 3
 
 
 def test_a_foot_that_goes_to_the_other_leg_leaves_its_first_one():

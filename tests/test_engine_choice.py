@@ -91,6 +91,7 @@ def test_what_was_asked_for_is_never_something_else(monkeypatch):
     stand_ins(monkeypatch)
     engine, hint = choose_engine("auto", "cpu", "bf16")
     assert (engine.name, hint) == ("openvino", "")
+    assert choose_engine("openvino", "cpu", "bf16")[0].precision == "bf16"
 
 
 def test_a_broken_installation_is_a_sentence_and_the_next_engine(monkeypatch, tmp_path):

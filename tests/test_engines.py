@@ -112,7 +112,7 @@ def test_a_photo_imports_nothing_for_clips_and_no_other_engine_and_reports_nothi
     """PyAV takes as long to import as numpy. ONNX Runtime would keep below the home what it reports to its maker."""
     if engine != "opencv":
         pytest.importorskip(engine)
-    unused = {"av", "tqdm", "matplotlib", "openvino_telemetry", *OPTIONAL} - {engine}
+    unused = {"av", "tqdm", "matplotlib", "distributed", "openvino_telemetry", *OPTIONAL} - {engine}
     options = ["--engine", engine, "--network", "blazepose", "--no_display", "--output_dir", str(tmp_path / "out")]
     program = f"import sys, pose.cli, get_hpe_image; pose.cli.prepare_process(); get_hpe_image.main({options}); \
 assert not {unused} & set(sys.modules)"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pose import PoseError, inputs
+from pose import PoseError, cli, inputs
 
 
 @pytest.fixture
@@ -65,20 +65,22 @@ def test_a_tree_is_mirrored_but_for_the_results_in_it(find):
 
 
 def test_lists(find, monkeypatch):
-    Path("list.txt").write_bytes(b"x/y/a.png\r\n\nx\nnone.png\nb*.png\nlist.txt")
+    Path("list.txt").write_bytes(b"x/y/a.png\r\n\nx\nnone.png \nb*.png\nlist.txt")
     expected = [("x/y/a.png", "a"), ("x/b.jpg", "b"), ("x/b.png", "b-2")]
-    missing = [("none.png", "none"), ("b*.png", "b*"), ("list.txt", "list")]
+    missing = [("none.png ", "none"), ("b*.png", "b*"), ("list.txt", "list")]
     assert find("list.txt") == expected + missing
     assert find("list.txt", recursive=True)[0] == ("x/y/a.png", "x/y/a")
     with open("list.txt") as stream:
         monkeypatch.setattr("sys.stdin", stream)
+        assert inputs.count_files(["-"], (".png",), False, "out") is None  # which would read them
         assert find("-") == expected + missing
 
 
 def test_a_list_with_zero_bytes_is_none(find):
     Path("list.txt").write_text("b.png\n", "utf-16")
-    with pytest.raises(PoseError, match=r"list.txt is not a list of paths in UTF-8"):
+    with pytest.raises(PoseError, match=r"list.txt is not a list of paths in UTF-8") as raised:
         find("list.txt")
+    assert cli.REMEDIES[raised.value.argument].startswith("save it as a text file")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")

@@ -15,6 +15,7 @@ from test_clips import grey, make_clip, packets, read, sender, times_of
 import get_hpe_video
 from pose import PoseError, cli
 from pose.clip import ClipJob
+from pose.estimate import VideoPoseEstimator
 from pose.media.codecs import CODECS
 from pose.media.reader import ClipReader
 from pose.media.results import settings_tag
@@ -36,19 +37,28 @@ def test_signals_at_random_moments(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-@pytest.mark.parametrize("name", ["get_hpe_image", "get_hpe_video"])
-def test_ctrl_c_while_python_imports(tmp_path, name):
-    (tmp_path / "argparse.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
-    program = f"import signal, sys; sys.argv = ['bin/{name}']; \
-signal.signal(signal.SIGINT, signal.default_int_handler); import {name}"
-    path = f"{tmp_path}{os.pathsep}{PROJECT}"
-    done = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, capture_output=True)
-    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+@pytest.mark.parametrize(
+    ("name", "program", "handler", "code", "says"),
+    [
+        ("get_hpe_image", "bin/get_hpe_image", "default_int_handler", -signal.SIGINT, ""),
+        ("get_hpe_video", "bin/get_hpe_video", "default_int_handler", -signal.SIGINT, ""),
+        ("get_hpe_video", "bin/get_hpe_video", "SIG_IGN", 7, ""),  # as with nohup
+        ("get_hpe_video", "mine.py", "default_int_handler", -signal.SIGINT, "KeyboardInterrupt\n"),
+    ],
+)
+def test_ctrl_c_while_python_imports(tmp_path, name, program, handler, code, says):
+    (tmp_path / "argparse.py").write_text("import signal, sys; signal.raise_signal(signal.SIGINT); sys.exit(7)")
+    lines = (
+        f"import signal, sys; sys.argv = [{program!r}]; signal.signal(signal.SIGINT, signal.{handler}); import {name}"
+    )
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"}
+    done = subprocess.run([sys.executable, "-c", lines], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr[-len("KeyboardInterrupt\n") :]) == (code, says)
 
 
 @pytest.fixture
 def clip(tmp_path):
-    return make_clip(tmp_path / "ü clip.mp4", frames=FRAMES, codec="libx264", sound="aac")
+    return make_clip(tmp_path / "ü [1].mp4", frames=FRAMES, codec="libx264", sound="aac")
 
 
 @pytest.fixture
@@ -76,8 +86,8 @@ def left(tmp_path):
 
 
 HINT = "The rest: the same command with --resume.\n"
-LEFT = ["ü clip_json-partial", "ü clip_skeleton_COCO-partial.checkpoint", "ü clip_skeleton_COCO-partial.mp4"]
-WHOLE = ["ü clip_json", "ü clip_skeleton_COCO.mp4"]
+LEFT = ["ü [1]_json-partial", "ü [1]_skeleton_COCO-partial.checkpoint", "ü [1]_skeleton_COCO-partial.mp4"]
+WHOLE = ["ü [1]_json", "ü [1]_skeleton_COCO.mp4"]
 
 
 @pytest.mark.parametrize(("at", "frames"), [(0, 1), (7, 9), (8, 9), (19, 20)])
@@ -122,7 +132,7 @@ def test_a_resumed_clip_keeps_its_size(tmp_path, run):
 
 
 def test_plots_are_of_the_whole_clip(tmp_path, clip, run):
-    options, sheet = ["--write_plot", clip], tmp_path / "VideoCOCO" / "ü clip_poses_COCO.jpg"
+    options, sheet = ["--write_plot", "--frame_step", "2", clip], tmp_path / "VideoCOCO" / "ü [1]_poses_COCO.jpg"
     assert run(*options) == 0
     whole = sheet.read_bytes()
     sheet.unlink()
@@ -168,7 +178,7 @@ def test_the_tag_of_a_clip_is_that_of_the_options_in_use():
 
 
 def change_clip(tmp_path):
-    make_clip(tmp_path / "ü clip.mp4", frames=FRAMES + 1, codec="libx264", sound="aac")
+    make_clip(tmp_path / "ü [1].mp4", frames=FRAMES + 1, codec="libx264", sound="aac")
 
 
 def evil_checkpoint(folder):
@@ -189,6 +199,7 @@ def flip_a_bit(folder):
     [
         (lambda _: None, ["--background", "black", "--frame_info"], "is of another background and another frame_info"),
         (change_clip, [], "is of another source"),
+        (lambda _: None, ["--write_table", "t.csv"], "is of another table"),
         (lambda folder: (folder / "VideoCOCO" / LEFT[1]).write_bytes(b"\x80\x04half"), [], "cannot be read"),
         (evil_checkpoint, [], "cannot be read"),
         (flip_a_bit, [], "cannot be read"),
@@ -215,7 +226,7 @@ def test_the_farthest_of_several_is_resumed(tmp_path, clip, run):
         assert run(clip, at=at) == 130
     assert len(left(tmp_path)) == 9
     assert run(clip, "--resume", at=15) == 130
-    partials = [tmp_path / "VideoCOCO" / f"ü clip_skeleton_COCO-partial{number}.mp4" for number in ("", 2, 3)]
+    partials = [tmp_path / "VideoCOCO" / f"ü [1]_skeleton_COCO-partial{number}.mp4" for number in ("", 2, 3)]
     assert [len(read(path)[0]) for path in partials] == [5, 17, 7]
 
 
@@ -230,26 +241,42 @@ def test_nothing_to_resume_starts_at_the_first_frame(tmp_path, clip, run, monkey
     assert len(read(tmp_path / "VideoCOCO" / WHOLE[1])[0]) == FRAMES
 
 
-def test_q_in_the_window_is_a_ctrl_c(tmp_path, clip, run, monkeypatch, capsys):
+def press(key, monkeypatch):
+    """A key, as the fifth frame of a clip is shown."""
     shown = []
-    monkeypatch.setattr(
-        Windows, "show", lambda _, pictures: shown.append(pictures) or (ord("q") if len(shown) == 5 else -1)
-    )
+    monkeypatch.setattr(Windows, "show", lambda _, pictures: shown.append(pictures) or (key if len(shown) == 5 else -1))
+
+
+@pytest.mark.parametrize("key", [ord("q"), 27])
+def test_q_and_escape_in_the_window_are_a_ctrl_c(tmp_path, clip, run, monkeypatch, capsys, key):
+    press(key, monkeypatch)
     assert run(clip) == 130
     assert left(tmp_path) == LEFT
     assert len(read(tmp_path / "VideoCOCO" / LEFT[2])[0]) == 5
     assert capsys.readouterr().err == HINT + "Stopped.\n"
 
 
-def test_a_live_source_ends_as_a_partial_clip_without_a_hint(tmp_path, clip, run, monkeypatch, capsys):
+def test_a_live_source_ends_as_a_partial_clip_without_a_hint_and_by_q_as_a_whole_one(
+    tmp_path, clip, run, monkeypatch, capsys
+):
     for module in ("clip", "media.reader", "media.sources"):
         monkeypatch.setattr(f"pose.{module}.is_live", lambda _: True)
+    ahead, infer = [], VideoPoseEstimator.infer
+    monkeypatch.setattr(VideoPoseEstimator, "infer", lambda *frame: ahead.append(frame[3]) or infer(*frame))
     assert run(clip, "--network_step", "1", at=3) == 130
     assert left(tmp_path) == [LEFT[0], LEFT[2]]
+    assert len(ahead) >= 4 and not any(ahead)  # no frame waits for the next one
     assert capsys.readouterr().err == "Stopped.\n"
+    assert run(clip, at=3) == 130
+    assert len(left(tmp_path)) == 4  # the second one's have names of their own
+    press(ord("q"), monkeypatch)
+    assert run(clip) == 0
+    assert len(read(tmp_path / "VideoCOCO" / WHOLE[1])[0]) == 5
 
 
-def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsys):
+def test_ctrl_c_while_an_address_is_waited_for(tmp_path, clip, run, monkeypatch, capsys):
+    """After a clip that is complete, so that nothing is left to resume."""
+
     def reopen(_):
         os.kill(os.getpid(), signal.SIGINT)
         raise PoseError("It is not there")
@@ -257,9 +284,8 @@ def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsy
     monkeypatch.setattr("pose.media.sources.Video.reopen", reopen)
     make_clip(tmp_path / "a.ts", codec="libx264")
     with sender(tmp_path / "a.ts", 1) as address:
-        assert run(address, "--reconnect") == 130
-    (partial,) = (tmp_path / "VideoCOCO").glob("*.mp4")
-    assert partial.stem.endswith("-partial")
+        assert run(clip, address, "--reconnect") == 130
+    (partial,) = (tmp_path / "VideoCOCO").glob("*-partial.mp4")
     assert len(read(partial)[0]) == 9
     output = capsys.readouterr()
     assert output.out.endswith(f"{address} stopped sending; waiting for it to come back.\n")
@@ -267,24 +293,35 @@ def test_ctrl_c_while_an_address_is_waited_for(tmp_path, run, monkeypatch, capsy
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-@pytest.mark.parametrize("replaced", ["clip", "JSON"])
+@pytest.mark.parametrize("replaced", ["clip", "JSON", "older JSON"])
 def test_killed_between_two_results_leaves_no_older_json_beside_the_new_clip(tmp_path, clip, run, replaced):
-    """Killed just before a result takes its name: the older ones are whole or gone, and the next run makes all."""
+    """Killed just before a result takes its name or the older JSON goes: results are whole or gone, and made again."""
     folder = tmp_path / "VideoCOCO"
     assert run(clip) == 0
     old = {path.name: path.read_bytes() for path in folder.rglob("*.*")}
-    moment = {"clip": "skeleton_COCO.mp4", "JSON": "_json"}[replaced]
-    killed = f"import os, runpy, signal, sys; replace = os.replace; os.replace = lambda part, path: \
-str(path).endswith({moment!r}) and os.kill(os.getpid(), signal.SIGKILL) or replace(part, path); \
+    moment = {"clip": "skeleton_COCO.mp4", "JSON": "_json", "older JSON": "_keypoints.json"}[replaced]
+    killed = f"import os, runpy, signal, sys; until = lambda do: lambda *paths, **how: \
+str(paths[-1]).endswith({moment!r}) and os.kill(os.getpid(), signal.SIGKILL) or do(*paths, **how); \
+os.replace, os.unlink = until(os.replace), until(os.unlink); \
 sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-c", killed, PROJECT / "get_hpe_video.py", *OPTIONS, tmp_path, "--no_smooth", clip]
     done = subprocess.run(command)
     assert done.returncode == -signal.SIGKILL
-    assert not (folder / WHOLE[0]).exists()
+    assert len(list(folder.glob("*_json/*"))) == (FRAMES if replaced == "older JSON" else 0)
     assert ((folder / WHOLE[1]).read_bytes() == old[WHOLE[1]]) == (replaced == "clip")
-    assert run("--no_smooth", "--skip_existing", clip) == 0
+    assert run("--no_smooth", *["--skip_existing"] * (replaced != "older JSON"), clip) == 0
     assert left(tmp_path) == WHOLE
     assert len(list((folder / WHOLE[0]).iterdir())) == FRAMES
+
+
+def test_where_a_clip_cannot_be_finished_the_older_results_stay(tmp_path, clip, run, monkeypatch):
+    assert run(clip) == 0
+    assert run(clip, "--no_smooth", at=7) == 130
+    assert left(tmp_path) == sorted(LEFT + WHOLE)
+    monkeypatch.setattr("pose.media.writer.ClipWriter.finish", lambda _: 1 / 0)
+    for option in "--no_track", "--resume":
+        assert run(clip, "--no_smooth", option) == 1
+        assert left(tmp_path) == sorted(LEFT + WHOLE)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits")

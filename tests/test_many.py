@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from test_clips import make_clip
 
 import get_hpe_image
 import get_hpe_video
-from pose import PoseError, cli, jobs
+from pose import PoseError, cli, jobs, worker
 from pose.jobs import Outcome, Progress, in_order
 from pose.media import storage
 from pose.options import PROJECT
@@ -82,8 +83,6 @@ def test_what_is_not_complete_is_made_again(run, photos, change):
         options += ["--threshold", "0.2"]
     elif change == "source":
         shutil.copy(ground_truth.DATA / "pair_198.jpg", photos / "grace_hopper.jpg")
-    elif change == "time":
-        os.utime(photos / "grace_hopper.jpg", (1, 1))
     elif change == "JSON gone":
         (results / "grace_hopper_keypoints.json").unlink()
     elif change == "half":
@@ -98,6 +97,14 @@ def test_what_is_not_complete_is_made_again(run, photos, change):
     assert made == run(get_hpe_image, *options)[2]
 
 
+def test_another_file_differs_in_its_start_its_end_or_its_size(tmp_path):
+    found, zeros = set(), bytes(300_000)
+    for data in (zeros, b"\1" + zeros[1:], zeros[1:] + b"\1", zeros * 2):
+        (tmp_path / "a.mp4").write_bytes(data)
+        found.add(storage.fingerprint([tmp_path / "a.mp4"]))
+    assert len(found) == 4
+
+
 def test_a_full_disk_ends_the_run(run, photos, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -108,15 +115,6 @@ def test_a_full_disk_ends_the_run(run, photos, monkeypatch):
     assert cli.REMEDIES[caught.value.argument].startswith("make room")
 
 
-def test_failures_are_tried_again(run, photos):
-    (photos / "bad.jpg").write_text("Dear diary")
-    for _ in range(2):
-        code, said, _ = run(get_hpe_image, "in", "--skip_existing")
-        assert (code, said.err.count("bad.jpg is not a picture")) == (1, 1)
-    shutil.copy(photos / "pair_198.jpg", photos / "bad.jpg")
-    assert run(get_hpe_image, "in", "--skip_existing")[0] == 0
-
-
 def test_the_mark_leaves_the_picture_as_it_is(run, photos, monkeypatch):
     made = run(get_hpe_image, "in/pair_198.jpg")[2]
     monkeypatch.setattr("pose.photo.settings_tag", lambda _: "")
@@ -124,6 +122,8 @@ def test_the_mark_leaves_the_picture_as_it_is(run, photos, monkeypatch):
     plain = run(get_hpe_image, "in/pair_198.jpg")[2]
     for name, data in made.items():
         assert data != plain[name]
+        at = 4 + int.from_bytes(data[4:6], "big")
+        assert data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")] == 0xFF  # the next segment
         assert (cv2.imread(str(photos.parent / "out" / name)) == decode(data)).all()
 
 
@@ -132,38 +132,15 @@ def decode(data):
 
 
 def test_complete_clips_are_skipped(run, tmp_path):
-    make_clip(tmp_path / "a.mp4", frames=5)
-    make_clip(tmp_path / "b.mp4", frames=5)
-    options = ["a.mp4", "b.mp4", "--write_json"]
+    options = ["--write_json", *(make_clip(name, frames=5) for name in ("a.mp4", "b.mp4", "c.mp4"))]
     _, said, made = run(get_hpe_video, *options)
     assert skipped(said) == []
     (tmp_path / "out/VideoCOCO/b_skeleton_COCO.mp4").unlink()
+    shutil.rmtree("out/VideoCOCO/c_json")
     _, said, again = run(get_hpe_video, *options, "--skip_existing")
     assert (skipped(said), again) == (["a.mp4"], made)
     _, said, _ = run(get_hpe_video, *options, "--skip_existing", "--no_smooth")
     assert skipped(said) == []
-
-
-def test_clips_of_a_list_and_of_a_tree(run, tmp_path):
-    for name in ("x/y/a.mp4", "x/a.mp4"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        make_clip(tmp_path / name, frames=2)
-    (tmp_path / "list.txt").write_text("x/a.mp4\nnone.mp4\nx/y/a.mp4\n")
-    code, said, made = run(get_hpe_video, "list.txt")
-    assert code == 1
-    assert said.err.startswith("Error: none.mp4 cannot be opened")
-    assert sorted(made) == ["VideoCOCO/a-2_skeleton_COCO.mp4", "VideoCOCO/a_skeleton_COCO.mp4"]
-    shutil.rmtree("out")
-    assert sorted(run(get_hpe_video, "x", "--recursive")[2]) == [
-        "VideoCOCO/a_skeleton_COCO.mp4",
-        "VideoCOCO/y/a_skeleton_COCO.mp4",
-    ]
-
-
-def test_tables_with_skipping_take_the_json():
-    with pytest.raises(SystemExit):
-        get_hpe_image.parse(["--skip_existing", "--write_table", "t.csv"])
-    assert get_hpe_image.parse(["--skip_existing", "--write_table", "t.csv", "--write_json"]).skip_existing
 
 
 def test_in_order():
@@ -172,22 +149,39 @@ def test_in_order():
 
 def outcomes(count, failed=()):
     errors = {number: PoseError(f"{number} is bad") for number in failed}
-    return [(number, Outcome(str(number), error=errors.get(number))) for number in range(count)]
+    return [(number, Outcome(f"{number}\x9b", error=errors.get(number))) for number in range(count)]
 
 
-@pytest.mark.parametrize(("count", "total"), [(jobs.MAX_UNSUMMARIZED, None), (jobs.MAX_UNSUMMARIZED + 1, 30)])
+@pytest.mark.parametrize(("count", "total"), [(20, None), (21, 20)])
 def test_progress_of_many(capsys, monkeypatch, count, total):
+    """Of files that cannot be counted, and of one that has come since."""
+
+    def count_files():
+        if total is None:
+            raise PoseError("none.txt is not there")
+        return total
+
     monkeypatch.setattr(jobs, "LOG_EVERY", 0)
-    progress = Progress("photos", False, lambda: total)
+    progress = Progress("photos", False, count_files)
     time.sleep(0.1)
     assert len(list(progress.watch(outcomes(count, [1, 3])))) == count
     assert progress.finish() == 1
     out, err = capsys.readouterr()
-    assert out.splitlines()[0].startswith(f"1{' of 30' if total else ''} photos done, ")
+    assert out.splitlines()[0].startswith(f"1{f' of {total}' if total else ''} photos done, ")
     assert (" left, 0 failed" in out.splitlines()[0]) == bool(total)
+    assert out.splitlines()[-1].startswith(f"{count}{f' of {count}' if total else ''} photos done, ")
     assert out.splitlines()[-1].endswith(", 2 failed")
-    listed = f"2 of {count} photos failed:\n1\n3\n"
-    assert err == "Error: 1 is bad.\nError: 3 is bad.\n" + (listed if count > jobs.MAX_UNSUMMARIZED else "")
+    listed = f"2 of {count} photos failed:\n1\\x9b\n3\\x9b\n"
+    assert err == "Error: 1 is bad.\nError: 3 is bad.\n" + (listed if count > 20 else "")
+
+
+def test_in_a_terminal_progress_is_a_bar(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress = Progress("photos", False, lambda: 30)
+    time.sleep(0.1)
+    list(progress.watch(outcomes(3, [1])))
+    assert progress.finish() == 1
+    assert re.search(r" 3/30 .*, 1 failed", capsys.readouterr().err)
 
 
 def test_progress_is_quiet(capsys, monkeypatch):
@@ -227,20 +221,12 @@ def test_workers_and_cluster_exclude_each_other(capsys):
     with pytest.raises(SystemExit):
         get_hpe_image.parse(["--workers", "2", "--cluster", "tcp://a:1"])
     assert "--cluster brings its own workers" in capsys.readouterr().err
-    for words, count in ((["--workers", "3"], 3), ([], 1)):
-        assert get_hpe_image.parse(words).workers == count
 
 
 @pytest.mark.parametrize(("cores", "count"), [(1, 1), (2, 1), (5, 2), (16, 8)])
 def test_auto_is_a_worker_for_every_two_cores(monkeypatch, cores, count):
     monkeypatch.setattr("pose.options.core_count", lambda: cores)
     assert get_hpe_image.parse(["--workers", "auto"]).workers == count
-
-
-def test_one_worker_imports_no_dask(tmp_path):
-    code = "import sys, get_hpe_image; get_hpe_image.main(sys.argv[1:]); sys.exit('distributed' in sys.modules)"
-    line = [sys.executable, "-c", code, *BOX, "--output_dir", tmp_path]
-    assert subprocess.run(line, cwd=PROJECT, timeout=120).returncode == 0
 
 
 def test_workers_write_the_same(tmp_path, command, photos):
@@ -354,6 +340,15 @@ def test_no_file_is_left_out_where_all_workers_are_gone_for_a_moment(monkeypatch
     assert workers.names(4) == ["0", "1", "2", "3"]
 
 
+def test_workers_that_come_later_get_files(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("pose.cluster.CHECK_EVERY", 0)
+    workers = Workers(saturation=1.1)
+    workers.nthreads = lambda: dict.fromkeys("abcd" if workers.sizes else "ab", 1)
+    assert len(workers.names(8)) == 8
+    assert max(workers.sizes) == 4
+
+
 def test_no_scheduler_is_one_sentence(monkeypatch, capsys):
     pytest.importorskip("distributed")
     from pose import cluster
@@ -366,9 +361,8 @@ def test_no_scheduler_is_one_sentence(monkeypatch, capsys):
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_ctrl_c_leaves_partial_clips_of_all_workers(tmp_path, command):
     pytest.importorskip("distributed")
-    for name in "ab":
-        make_clip(tmp_path / f"{name}.mp4", frames=3000)  # of which no worker sees the end
-    options = ["a.mp4", "b.mp4", "--write_json", "--output_dir", tmp_path / "out", "--workers", "2"]
+    clips = [make_clip(tmp_path / f"{name}.mp4", frames=3000) for name in "ab"]  # no worker sees their end
+    options = [*clips, "--write_json", "--output_dir", tmp_path / "out", "--workers", "2"]
     line = [sys.executable, VIDEO, *BOX, *map(str, options)]
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(line, cwd=tmp_path, start_new_session=True, **pipes)
@@ -379,11 +373,15 @@ def test_ctrl_c_leaves_partial_clips_of_all_workers(tmp_path, command):
     assert process.communicate(timeout=60)[1] == "The rest: the same command with --resume.\nStopped.\n"
     assert process.returncode == 130
     left = {path.name for path in (tmp_path / "out" / "VideoCOCO").iterdir()}
-    assert left == {
-        f"{name}{kind}"
-        for name in "ab"
-        for kind in ("_json-partial", "_skeleton_COCO-partial.checkpoint", "_skeleton_COCO-partial.mp4")
-    }
+    kinds = "_json-partial", "_skeleton_COCO-partial.checkpoint", "_skeleton_COCO-partial.mp4"
+    assert left == {f"{name}{kind}" for name in "ab" for kind in kinds}
+
+
+def test_ctrl_c_stops_no_other_run_on_the_same_workers(monkeypatch):
+    works = {(run, 0): mock.Mock() for run in ("one", "other")}
+    monkeypatch.setattr("pose.worker.works_in_progress", works)
+    worker.stop_run("one")
+    assert [work.stop.called for work in works.values()] == [True, False]
 
 
 # Files that lie elsewhere.
@@ -408,6 +406,8 @@ def test_photos_elsewhere(memory, photos, run, tmp_path):
     assert said.err.startswith("Error: memory://photos/bad.jpg is not a picture")
     stored = {path.removeprefix("/results/"): memory.cat(path) for path in memory.find("/results")}
     assert sorted(stored) == sorted(expected)
+    in_turn = [path for path in memory.store if path.startswith("/results/ImageCOCO/pair_198")]
+    assert in_turn[-1].endswith("-Skeleton-COCO.jpg")  # the last one, by which --skip_existing knows
     assert [stored[name] for name in stored if name.endswith("json")] == [
         expected[name] for name in stored if name.endswith("json")
     ]
@@ -424,7 +424,8 @@ def test_photos_elsewhere(memory, photos, run, tmp_path):
 
 def test_clips_elsewhere(memory, run, tmp_path):
     make_clip(tmp_path / "a.mp4", frames=5)
-    memory.put_file(str(tmp_path / "a.mp4"), "/clips/a.mp4")
+    for name in ("a.mp4", "more/b.mp4"):
+        memory.put_file(str(tmp_path / "a.mp4"), f"/clips/{name}")
     options = ["memory://clips", "--write_json", "--output_dir", "memory://results"]
     code, said, _ = run(get_hpe_video, *options)
     assert (code, said.err) == (0, "")

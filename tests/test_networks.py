@@ -47,13 +47,6 @@ def test_hashes_are_those_of_the_files():
     assert all(model.weights.hash in script for model in OPENPOSE.values())
 
 
-@pytest.mark.parametrize("net_wh", [None, (368, 368), (16, 16), (-1, 96), (640, 40)])
-def test_the_detector_answers_at_any_size(net_wh):
-    maps = HeatmapNetwork(MOBILENET, PACKAGE, OpenCV("cpu", "fp32"), net_wh)(np.full((300, 400, 3), 127, np.uint8))
-    assert maps.values.shape[0] == 57
-    assert np.isfinite(maps.values).all()
-
-
 @pytest.mark.parametrize("fills_area", [True, False])
 @pytest.mark.parametrize("picture_wh", [(100, 100), (856, 424), (424, 856), (4000, 3000), (5000, 100), (1, 1)])
 def test_the_usual_size_is_no_more_work_than_a_square_of_368(picture_wh, fills_area):

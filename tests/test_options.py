@@ -42,7 +42,11 @@ def test_where_pip_installed_it_there_are_no_examples(parser, monkeypatch, capsy
         ("--device CPU", "device", "cpu"),
         ("--network BlazePose", "network", "blazepose"),
         ("--number_people_max 1", "number_people_max", 1),
+        ("--threshold 0", "threshold", 0),
+        ("--threshold 1", "threshold", 1),
         ("--net_resolution 368x368", "net_resolution", (368, 368)),
+        ("--net_resolution 16x4096", "net_resolution", (16, 4096)),
+        ("--write_table T.CSV", "write_table", Path("T.CSV")),
         ("--net_resolution=320X-1", "net_resolution", (320, -1)),
         ("--net_resolution -1x256 --mode MPI", "net_resolution", (-1, 256)),
         ("a.jpg --quiet --image_file b.jpg c.jpg", "inputs", ["a.jpg", "b.jpg", "c.jpg"]),
@@ -56,12 +60,21 @@ def test_how_options_may_be_written(parser, words, name, value):
     ("words", "changes"),
     [
         *((words, False) for words in ("--quiet", "--no_display", "--recursive", "--workers 2", "--write_table a.csv")),
-        *((words, True) for words in ("--mode MPI", "--threshold 0.2", "--no_face", "--write_json")),
+        *((words, True) for words in ("--mode MPI", "--threshold 0.2", "--style classic", "--write_json")),
     ],
 )
 def test_which_options_change_results(parser, words, changes):
     plain, other = (options.result_settings(parser.parse(given), "network", []) for given in ([], words.split()))
     assert (plain != other) == changes
+
+
+def test_results_depend_on_the_network_and_the_version_and_not_on_a_hint(parser, monkeypatch):
+    first, hinted, other = (
+        options.result_settings(parser.parse([]), text, []) for text in ("OpenCV 4", "OpenCV 4\nHint: pip", "OpenCV 5")
+    )
+    assert first == hinted != other
+    monkeypatch.setattr(options, "__version__", "9")
+    assert options.result_settings(parser.parse([]), "OpenCV 4", []) != first
 
 
 def test_paths_on_the_screen_are_short_but_for_those_of_a_cluster(parser):
@@ -96,7 +109,7 @@ def test_paths_on_the_screen_are_short_but_for_those_of_a_cluster(parser):
         ("--codec divx", "h264"),
         ("--network_step 0", "--network_step"),
         ("--no_track --network_step 2", "--no_track"),
-        ("--treshold 0.1", "--treshold"),
+        ("--thresh 0.1", "--thresh"),
     ],
 )
 def test_a_mistyped_option_is_one_line_and_2(words, message, capsys):

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose import PoseError
+from pose import PoseError, cli
 from pose.media.photos import SUFFIXES, read_picture
 
 
@@ -27,11 +27,19 @@ def write(path, picture):
     return path
 
 
+def next_descriptor():
+    descriptor = os.dup(2)
+    os.close(descriptor)
+    return descriptor
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_formats(tmp_path, scene, suffix):
+def test_formats_and_no_file_stays_open(tmp_path, scene, suffix):
+    before = next_descriptor()
     read = read_picture(write(tmp_path / f"my photo ü.v2{suffix}", scene))
     assert (read.dtype, read.shape) == (np.uint8, scene.shape)
     assert np.abs(read.astype(int) - scene).mean() < 12
+    assert next_descriptor() == before
 
 
 def test_grey_and_16_bit(tmp_path, scene):
@@ -107,7 +115,8 @@ def test_a_cut_off_picture_makes_no_noise(tmp_path, capfd, monkeypatch, suffix):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(PoseError, match="damaged"):
         read_picture(path)
-    assert capfd.readouterr().err == ""
+    os.write(2, b"what comes later")
+    assert capfd.readouterr().err == "what comes later"
     monkeypatch.setattr(sys, "stderr", None)  # closed: there is nothing to silence
     with pytest.raises(PoseError, match="damaged"):
         read_picture(path)
@@ -121,4 +130,4 @@ def test_what_may_not_be_read_has_its_own_remedy(tmp_path, monkeypatch):
     (tmp_path / "a.png").touch()
     with pytest.raises(PoseError, match=r"a\.png: Permission denied") as caught:
         read_picture(tmp_path / "a.png")
-    assert caught.value.argument == "permissions"
+    assert cli.REMEDIES[caught.value.argument].startswith("check its permissions")

@@ -165,6 +165,13 @@ def test_who_is_not_found_by_a_piece_alone(film, run, frames):
         assert [len(frame) for frame in found[100:]] == [2] * 20
 
 
+@pytest.mark.parametrize("option", ["--no_track", "--no_smooth"])
+def test_without_identities_or_smoothing(film, run, client, option):
+    clip = film([[LEFT + np.float32([5 * (n % 2), 0, 0])] for n in range(60)])
+    assert run(clip, option, out="whole")[1] == run(clip, option, "--workers", 2)[1]
+    assert {do for do, _ in client.tasks} == {"infer"}
+
+
 @pytest.mark.parametrize("at", [0, 47])
 def test_after_ctrl_c_the_rest_is_as_without(tmp_path, film, run, capsys, at):
     clip = film([[LEFT + np.float32([n, 0, 0])] for n in range(120)])
@@ -196,9 +203,17 @@ def test_one_process_goes_on_from_what_was_done_in_pieces(tmp_path, client, run,
     assert (code, len(frames)) == (0, 100)
 
 
-def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody):
+def test_every_second_frame_by_networks_without_crops(tmp_path, client, run, monkeypatch, nobody):
+    """As OpenPose's are, whose pieces need no frames before them."""
+    monkeypatch.setattr(estimate, "CropTracker", lambda _: None)
+    clip = make_clip(tmp_path / "a.mp4", frames=100)
+    code, frames = run(clip, "--workers", 2, "--frame_step", 2, "--network_step", 2)
+    assert (code, len(frames), {do for do, _ in client.tasks}) == (0, 50, {"infer"})
+
+
+def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody, capsys):
     """Its frames are counted otherwise after a seek."""
-    path = tmp_path / "a.mkv"
+    path = tmp_path / "a\x9b.mkv"
     make_clip(path, frames=100, codec="mjpeg")
     data, (_, packet) = bytearray(path.read_bytes()), packets(path, "video")[30]
     at = data.index(packet)
@@ -206,6 +221,7 @@ def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody):
     path.write_bytes(data)
     whole = run(path, out="whole")
     assert len(whole[1]) == 99
+    assert capsys.readouterr().err == f"Note: {tmp_path / 'a'}\\x9b.mkv has 1 damaged frame or packet.\n"
     assert run(path, "--workers", 2) == whole
     assert client.tasks[-1][0] == "attempt_without_pictures"
 

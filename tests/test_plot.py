@@ -105,12 +105,3 @@ def test_the_sheet_of_a_walk(golden):
         people = pose_at(10 + 25 * number, 5, 0.4)[None]
         plot.add(number / 30, draw_skeleton(grey(120), people, COCO), people, [0])
     golden("sheet", cv2.resize(plot.sheet(), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), has_text=True)
-
-
-def test_nobody_is_said(tmp_path, monkeypatch):
-    plot = Plot(COCO)
-    plot.add(0, grey(9), NOBODY, None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    plot.save(tmp_path / "poses.jpg", tmp_path / "angles.png")
-    assert "nobody" in plot.note
-    assert [path.name for path in tmp_path.iterdir()] == ["poses.jpg"]

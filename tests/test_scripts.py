@@ -21,6 +21,7 @@ from test_clips import make_clip
 import get_hpe_image
 import get_hpe_video
 from pose import COCO, PoseEstimator, cli, draw_heatmaps, draw_keypoints, draw_skeleton
+from pose.media.codecs import CODECS
 from pose.media.photos import read_picture
 from pose.options import PROJECT
 
@@ -150,9 +151,15 @@ def test_two_who_cross_keep_their_identities(run, tmp_path):
     done = run(get_hpe_video, "--network", "blazepose", "--write_json", PROJECT / "Input" / "example_video2.mp4")
     assert "77 frames at 30 fps (2.6 s): 2 people" in done.out
     neck_x = {0: [], 1: []}  # by identity
-    for path in sorted((tmp_path / "Output" / "VideoCOCO" / "example_video2_json").iterdir()):
-        for person in json.loads(path.read_text())["people"]:
-            neck_x[person["person_id"][0]].append(person["pose_keypoints_2d"][3])
+    folder = tmp_path / "Output" / "VideoCOCO"
+    drawn, _ = frames_of(folder / "example_video2_skeleton_COCO.mp4")
+    for path, picture in zip(sorted((folder / "example_video2_json").iterdir()), drawn, strict=True):
+        people = json.loads(path.read_text())["people"]
+        for person in people:
+            (who,), (x, y) = person["person_id"], person["pose_keypoints_2d"][3:5]
+            neck_x[who].append(x)
+            if len(people) == 1:  # the colour of the trunk is that of the identity: light grey or yellow
+                assert (picture[round(y), round(x), 0] > 150) == (who == 0)
     to_the_right, to_the_left = sorted(neck_x.values(), key=lambda xs: xs[0])
     assert max(to_the_right[0], to_the_left[-1]) < 200
     assert min(to_the_right[-1], to_the_left[0]) > 600
@@ -258,7 +265,8 @@ def test_options_of_drawing(run, monkeypatch):
     """They reach each picture that is written and shown."""
     windows = mock.Mock()
     monkeypatch.setattr("pose.window.Windows", lambda wanted: windows if wanted else mock.Mock())
-    options = "--network blazepose --threshold 0.7 --background white --no_face --show_scores --style classic"
+    options = "--network blazepose --threshold 0.7 --background white --no_face --show_scores --style classic "
+    options += "--line_width 9 --show_ids"
     done = run(get_hpe_image, EXAMPLE, *options.split(), "--heatmaps", "fields")
     ((shown,), how), estimator = windows.show.call_args, PoseEstimator(network="blazepose", threshold=0.7)
     assert list(shown) == [f"{kind}, {EXAMPLE}, any key: next" for kind in ("Keypoints", "Skeleton", "Heatmaps")]
@@ -267,7 +275,7 @@ def test_options_of_drawing(run, monkeypatch):
     white, people = np.full_like(photo, 255), estimator(photo)
     expected = [
         draw_keypoints(white, people, COCO, face=False, show_scores=True),
-        draw_skeleton(white, people, COCO, face=False, show_scores=True, style="classic"),
+        draw_skeleton(white, people, COCO, face=False, show_scores=True, style="classic", line_width=9, show_ids=True),
         draw_heatmaps(photo, estimator.heatmap_network(photo), COCO, "fields"),
     ]
     assert all(map(np.array_equal, shown.values(), expected))
@@ -301,7 +309,7 @@ VIDEO_MISTAKES = {
     "--video_file empty.jpg": "empty.jpg cannot be opened",
     "--video_file cut.mp4": "cut.mp4 cannot be opened",
     "--video_file 97": "Camera 97",
-    "--frame_first 5000": "no frame",
+    "--frame_first 5000": "no frame to read; check --video_file and --frame_first",
     "--network openpose --model_folder photos": missing("coco"),
     "--device gpu": "--device cpu",
     "--output_dir text.mp4": "Cannot write",
@@ -368,21 +376,26 @@ def test_a_clip_with_made_weights(run, tmp_path, seeing_models):
         assert np.abs(person[:, :2] - truth_xy[0]).max() < 5
 
 
-def test_several_clips_and_one_bad_one(run, tmp_path):
+def test_several_clips_and_one_bad_one(run, tmp_path, monkeypatch):
+    """And one whose sound cannot be kept."""
+    monkeypatch.setitem(CODECS, "h264", CODECS["h264"]._replace(sounds=("opus",), sound_encoder="no_such_codec"))
     folder = tmp_path / "clips"
-    folder.mkdir()
-    make_clip(folder / "one.mp4")
-    make_clip(folder / "two.avi", codec="mjpeg")
+    (folder / "more").mkdir(parents=True)
+    make_clip(folder / "one.mp4", sound="aac")
+    make_clip(folder / "more" / "two.avi", codec="mjpeg")
     (folder / "bad.mov").write_text("no clip")
     (folder / "notes.txt").write_text("none either")
-    done = run(get_hpe_video, *QUICK, "--video_file", folder)
-    assert (done.code, done.err.count("Error")) == (1, 1)
-    assert "bad.mov" in done.err
-    assert results(tmp_path) == [f"Output/VideoCOCO/{name}_skeleton_COCO.mp4" for name in ("one", "two")]
+    done = run(get_hpe_video, *QUICK, "--recursive", "--video_file", folder)
+    error, note = done.err.splitlines()
+    assert done.code == 1 and error.startswith(f"Error: {folder / 'bad.mov'} cannot be opened")
+    assert note.startswith(f"Note: The sound of {folder / 'one.mp4'} could not be kept (")
+    assert results(tmp_path) == [f"Output/VideoCOCO/{name}_skeleton_COCO.mp4" for name in ("more/two", "one")]
 
 
 @pytest.mark.parametrize(("command", "options"), [(get_hpe_image, []), (get_hpe_video, ["--frame_last", "1"])])
-def test_quiet(run, command, options):
+def test_quiet(run, monkeypatch, command, options):
+    """Also in a terminal, where there would be a bar."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     done = run(command, "--quiet", *options)
     assert (done.code, done.out, done.err) == (0, "", "")
 
@@ -390,7 +403,10 @@ def test_quiet(run, command, options):
 def test_numbered_pictures_are_a_clip(run, tmp_path):
     for n in range(5):
         cv2.imwrite(f"frame_{n:04}.png", np.full((48, 64, 3), 40 * n, np.uint8))
-    assert run(get_hpe_video, *QUICK, "--video_file", "frame_%04d.png").code == 0
+    guess = "frame_%04d.png does not report its frame rate; taking 30 a second.\n"
+    for options, says in (["--quiet"], False), ([], True):
+        done = run(get_hpe_video, *QUICK, *options, "--video_file", "frame_%04d.png")
+        assert (done.code, done.err, guess in done.out, bool(done.out)) == (0, "", says, says)
     assert results(tmp_path) == ["Output/VideoCOCO/frame_skeleton_COCO.mp4"]
     assert len(frames_of(tmp_path / results(tmp_path)[0])[0]) == 5
 
@@ -428,8 +444,11 @@ def test_sound(run, tmp_path, monkeypatch, option, expected):
     """Without a program that converts it."""
     monkeypatch.setenv("PATH", "/nowhere")
     clip = make_clip(tmp_path / "a.mp4", frames=40, codec="libx264", sound="aac")
-    done = run(get_hpe_video, *QUICK, option, "--frame_first", "10", "--video_file", clip)
+    done = run(get_hpe_video, *QUICK, option, "--frame_first", "10", "--write_plot", "--verbose", "--video_file", clip)
     assert (done.code, done.err) == (0, "")
+    assert re.search("No picture of the joints' angles: (nobody was found|matplotlib is not installed)", done.out)
+    assert "_poses_COCO.jpg" in done.out and "_angles_COCO.png" not in done.out
+    assert sum(map(int, re.findall(r" (\d+) %", done.out.split("Time: ")[1]))) == pytest.approx(100, abs=5)
     path = tmp_path / "Output" / "VideoCOCO" / "a_skeleton_COCO.mp4"
     assert len(frames_of(path)[0]) == 30
     with av.open(str(path)) as made:

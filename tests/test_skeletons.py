@@ -1,7 +1,7 @@
 import pytest
 from synthetic_weights import KEYPOINTS, LIMBS
 
-from pose.skeletons import COCO, MPI, SKELETONS, rainbow
+from pose.skeletons import COCO, MPI, SKELETONS
 
 
 @pytest.mark.parametrize(("name", "channels"), [("COCO", 57), ("MPI", 44)])
@@ -32,8 +32,3 @@ def test_arms_legs_and_face_in_which_left_and_right_may_be_mistaken(skeleton):
     arms, legs, *face = map(set, skeleton.sided_groups)
     assert (arms, legs) == ({2, 3, 4, 5, 6, 7}, {8, 9, 10, 11, 12, 13})
     assert face == ([{14, 15, 16, 17}] if skeleton is COCO else [])
-
-
-def test_colours_differ():
-    assert len(set(rainbow(17))) == 17
-    assert rainbow(3) == ((0, 0, 255), (0, 255, 0), (255, 0, 0))

@@ -5,7 +5,6 @@ import sys
 import ground_truth
 import numpy as np
 import pytest
-from accuracy import coco_ap
 
 import get_hpe_image
 import get_hpe_video
@@ -42,7 +41,7 @@ def rows_of(path):
 def test_a_row_a_person_and_frame(tmp_path, suffix):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
-    path = write(tmp_path / f"t{suffix}", ("a ü.mp4", 7, 0.28, TWO, [3, 0]), ("b,\n.jpg", 0, 0, TWO[:1]))
+    path = write(tmp_path / f"t{suffix}", ("a ü.mp4", 7, 0.28, TWO, [3, 0]), ("b,\n\udcff.jpg", 0, 0, TWO[:1]))
     first, second, third = rows_of(path)
     assert list(first)[:7] == ["file", "frame", "seconds", "id", "Nose_x", "Nose_y", "Nose_score"]
     assert len(first) == 4 + 18 * 3 + 4 + 8
@@ -53,7 +52,7 @@ def test_a_row_a_person_and_frame(tmp_path, suffix):
     assert [first[f"LEar_{key}"] for key in ("x", "y", "score")] == ["", "", "0"]
     assert [first[f"box_{key}"] for key in "xywh"] == ["4", "20.25", "6", "29.75"]
     assert (second["id"], second["Neck_x"], second["box_w"], second["box_h"]) == ("0", "1234.57", "0", "0")
-    assert (third["file"], third["frame"], third["id"]) == ("b,\n.jpg", "0", "-1")
+    assert (third["file"], third["frame"], third["id"]) == ("b,\n\ufffd.jpg", "0", "-1")
     mpi = write(tmp_path / f"mpi{suffix}", ("a.jpg", 0, 0, np.ones((1, 15, 3))), skeleton=MPI)
     assert rows_of(mpi)[0]["Chest_score"] == "1"
 
@@ -131,17 +130,11 @@ def test_only_a_tables_own_errors_are_reported_as_its(tmp_path, monkeypatch):
         add("a.jpg", 0, 0, TWO)
 
 
-def test_the_labels_themselves_have_an_ap_of_1():
-    pytest.importorskip("pycocotools")
-    assert coco_ap(list(ground_truth.cases())[:20], lambda case: np.array(case.people))[0] == pytest.approx(1)
-
-
 def test_tables_of_photos(tmp_path):
     photos = [ground_truth.DATA / name for name in ("pair_198.jpg", "nobody_coins.png", "grace_hopper.jpg")]
-    paths = ["--write_table", str(tmp_path / "t.csv"), "--write_coco_json", str(tmp_path / "t.json")]
-    options = ["--network", "blazepose", "--no_display", "--output_dir", str(tmp_path), *paths]
-    options += ["--net_resolution", "256x256"]
-    assert get_hpe_image.main([*options, "--image_file", *map(str, photos)]) == 0
+    options = ["--network", "blazepose", "--no_display", "--net_resolution", "256x256", "--output_dir", str(tmp_path)]
+    for table in ["--write_table", str(tmp_path / "t.csv")], ["--write_coco_json", str(tmp_path / "t.json")]:
+        assert get_hpe_image.main([*options, *table, "--image_file", *map(str, photos)]) == 0
     rows, results = rows_of(tmp_path / "t.csv"), json.loads((tmp_path / "t.json").read_text())
     assert [row["file"] for row in rows] == [str(photos[0])] * (len(rows) - 1) + [str(photos[2])]
     assert [result["file_name"] for result in results] == [row["file"] for row in rows]
