@@ -176,6 +176,12 @@ def test_a_clip_is_read_as_players_turn_it(tmp_path, matrix, upright):
     assert np.abs(frame.astype(int) - upright(picture)).mean() < 3
 
 
+def test_rotate(clip):
+    for turn, shape in ((0, (48, 64)), (90, (64, 48)), (180, (48, 64)), (270, (64, 48))):
+        with ClipReader(clip, rotate=turn) as source:
+            assert next(iter(source))[2].shape[:2] == shape
+
+
 def test_what_is_see_through_lies_on_white(tmp_path):
     with av.open(str(tmp_path / "a.mov"), "w") as clip:
         stream = clip.add_stream("png", rate=10)
@@ -647,6 +653,16 @@ def test_sound_that_cannot_be_kept_leaves_a_silent_clip_and_a_note(tmp_path, mon
     assert note.startswith(f"The sound of {path} could not be kept (")
     assert len(read(tmp_path / "b.mp4")[0]) == 10
     assert packets(tmp_path / "b.mp4", "video")
+
+
+def test_an_error_leaves_no_clip_and_the_old_one_as_it_was(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), clip_writer(path, 25) as sink:
+        sink.write(grey(0), 0.0)
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["50%.mp4", "a%04d.mp4", "q?x.mp4", "a:b.mp4", "é.mp4", "x\udcff.mp4", "n\n.mp4"])

@@ -146,6 +146,15 @@ def test_a_newcomer_is_found_soon_and_who_leaves_is_gone_at_once(video):
     assert np.array_equal(people[0, :, :3], RIGHT)
 
 
+def test_who_was_hidden_for_a_third_of_a_second_is_the_same_person(video):
+    scene = Scene([LEFT, RIGHT], [LEFT])
+    both, one = scene.pictures
+    estimator = video(scene)
+    counts = [len(estimator(one if 3 <= n < 13 else both, n / FPS)[0]) for n in range(22)]
+    assert counts == [2] * 3 + [1] * 10 + counts[13:20] + [2] * 2
+    assert sorted(estimator(both, 0.8)[1]) == [0, 1]
+
+
 def test_how_soon_newcomers_are_searched():
     """Of 3 seconds: every 1.5; every 0.2 where nobody is, and in turned pictures every second.
 

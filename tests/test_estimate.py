@@ -51,6 +51,15 @@ def test_a_photo(tmp_path, mode, keypoints):
         assert person[0].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize(("mode", "keypoints"), [("COCO", 18), ("MPI", 15)])
+def test_nobody(monkeypatch, mode, keypoints):
+    scene = Scene([])
+    monkeypatch.setattr(estimate, "TopDown", lambda *_: scene.topdown())
+    estimator = PoseEstimator(mode, network="blazepose")
+    assert estimator(scene.pictures[0]).shape == (0, keypoints, 3)
+    assert estimator.estimate_3d(scene.pictures[0]).shape == (0, keypoints, 6)
+
+
 def test_the_threshold(monkeypatch):
     (all_of_her,) = PoseEstimator(network="blazepose", threshold=0)(EXAMPLE)
     (sure,) = PoseEstimator(network="blazepose", threshold=float(np.sort(all_of_her[:, 2])[5]))(EXAMPLE)

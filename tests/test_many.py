@@ -115,6 +115,15 @@ def test_a_full_disk_ends_the_run(run, photos, monkeypatch):
     assert cli.REMEDIES[caught.value.argument].startswith("make room")
 
 
+def test_failures_are_tried_again(run, photos):
+    (photos / "bad.jpg").write_text("Dear diary")
+    for _ in range(2):
+        code, said, _ = run(get_hpe_image, "in", "--skip_existing")
+        assert (code, said.err.count("bad.jpg is not a picture")) == (1, 1)
+    shutil.copy(photos / "pair_198.jpg", photos / "bad.jpg")
+    assert run(get_hpe_image, "in", "--skip_existing")[0] == 0
+
+
 def test_the_mark_leaves_the_picture_as_it_is(run, photos, monkeypatch):
     made = run(get_hpe_image, "in/pair_198.jpg")[2]
     monkeypatch.setattr("pose.photo.settings_tag", lambda _: "")
@@ -141,6 +150,22 @@ def test_complete_clips_are_skipped(run, tmp_path):
     assert (skipped(said), again) == (["a.mp4"], made)
     _, said, _ = run(get_hpe_video, *options, "--skip_existing", "--no_smooth")
     assert skipped(said) == []
+
+
+def test_clips_of_a_list_and_of_a_tree(run, tmp_path):
+    for name in ("x/y/a.mp4", "x/a.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        make_clip(tmp_path / name, frames=2)
+    (tmp_path / "list.txt").write_text("x/a.mp4\nnone.mp4\nx/y/a.mp4\n")
+    code, said, made = run(get_hpe_video, "list.txt")
+    assert code == 1
+    assert said.err.startswith("Error: none.mp4 cannot be opened")
+    assert sorted(made) == ["VideoCOCO/a-2_skeleton_COCO.mp4", "VideoCOCO/a_skeleton_COCO.mp4"]
+    shutil.rmtree("out")
+    assert sorted(run(get_hpe_video, "x", "--recursive")[2]) == [
+        "VideoCOCO/a_skeleton_COCO.mp4",
+        "VideoCOCO/y/a_skeleton_COCO.mp4",
+    ]
 
 
 def test_in_order():
@@ -227,6 +252,12 @@ def test_workers_and_cluster_exclude_each_other(capsys):
 def test_auto_is_a_worker_for_every_two_cores(monkeypatch, cores, count):
     monkeypatch.setattr("pose.options.core_count", lambda: cores)
     assert get_hpe_image.parse(["--workers", "auto"]).workers == count
+
+
+def test_one_worker_imports_no_dask(tmp_path):
+    code = "import sys, get_hpe_image; get_hpe_image.main(sys.argv[1:]); sys.exit('distributed' in sys.modules)"
+    line = [sys.executable, "-c", code, *BOX, "--output_dir", tmp_path]
+    assert subprocess.run(line, cwd=PROJECT, timeout=120).returncode == 0
 
 
 def test_workers_write_the_same(tmp_path, command, photos):

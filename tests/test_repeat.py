@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from test_clips import make_clip
 
+import get_hpe_image
 import get_hpe_video
+from pose.options import PROJECT
 
 SUFFIXES = {"h264": ".mp4", "mp4v": ".mp4", "vp9": ".webm", "av1": ".webm", "mjpg": ".mov", "gif": ".gif"}
 
@@ -33,6 +35,12 @@ def results(tmp_path, monkeypatch):
         return set(runs[0])
 
     return results
+
+
+def test_photos_give_the_same_bytes(results):
+    example = PROJECT / "Input" / "example_image2.jpg"
+    names = results(get_hpe_image.main, example, "--write_json", "--write_table", "t.csv")
+    assert len(names) == 4
 
 
 @pytest.mark.parametrize("codec", SUFFIXES)
