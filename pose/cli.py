@@ -105,7 +105,6 @@ def prepare_process() -> None:
         stream.reconfigure(errors="backslashreplace")  # for consoles that cannot print a file's name
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # its messages name its own source files
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
-    os.environ.setdefault("QT_LOGGING_RULES", "*=false")
     # OpenVINO works without its model converters, which take half of its import time and report usage.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 

@@ -18,7 +18,6 @@ class Signals:
     numbers = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
     def listen(self) -> None:
-        self.received = None
         for number in self.numbers:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.handle)
