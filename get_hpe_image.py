@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I leaves out
-from pose.signals import end_at_once
+from pose.startup import end_at_once
 
 end_at_once()
 

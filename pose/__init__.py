@@ -12,7 +12,7 @@ estimate.py             PoseEstimator for photos, VideoPoseEstimator for clips; 
 skeletons.py, poses.py  keypoints and limbs; the geometry of poses
 networks/, media/       the networks and what computes them; photos and clips read, results written
 draw.py, plot.py        people drawn, with labels.py; motion.py's joint angles drawn; window.py shows pictures
-options.py, cli.py      the commands' options, with choices.py; how a command runs; signals.py: Ctrl-C
+options.py, cli.py      the commands' options, with choices.py; how a command runs; startup.py, signals.py: Ctrl-C
 inputs.py, jobs.py      the files that are named; work on many, on several cores and machines by cluster.py, worker.py
 photo.py, clip.py       the work on one file; pieces.py cuts long clips
 mobilenet/, blazepose/  the bundled networks, where they come from and how their files were made
@@ -35,9 +35,11 @@ Units and order stand in names: size_wh, fps, t in seconds, cutoff in Hz.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in typing, which takes long to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from .draw import draw_heatmaps, draw_keypoints, draw_skeleton
     from .estimate import PoseEstimator, VideoPoseEstimator
     from .skeletons import COCO, MPI

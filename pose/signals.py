@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 
 
@@ -51,10 +49,3 @@ class Signals:
 
 
 signals = Signals()
-
-
-def end_at_once() -> None:
-    """Until cli.run listens, Ctrl-C ends a command, installed or not, at once, without a traceback of its imports."""
-    is_command = os.path.basename(sys.argv[0]).startswith("get_hpe_")
-    if is_command and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)

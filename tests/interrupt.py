@@ -60,7 +60,7 @@ def interrupted(process: subprocess.Popen, folder: Path, number: int, resumes: b
     hidden = [name for name in found if name.startswith(".")]
     if len(hidden) > (2 if number == signal.SIGKILL else 0):
         wrong.append(f"hidden: {hidden}")
-    if "Traceback" in output:
+    if "Traceback" in output and str(ROOT) in output:  # else Python's own, from before it runs the script
         wrong.append("traceback")
     if PARTIAL in found and len(found[PARTIAL][0]) != len(found[PARTIAL_JSON]):
         wrong.append(f"{len(found[PARTIAL][0])} frames, {len(found[PARTIAL_JSON])} JSON files")
@@ -68,7 +68,7 @@ def interrupted(process: subprocess.Popen, folder: Path, number: int, resumes: b
     if has_hint if state == "complete" else state == "partial" and not (has_hint or resumes):
         wrong.append(f"{state}, hint {has_hint}")
     allowed = {128 + number, -number} | ({0} if state == "complete" else set())
-    if output.endswith("KeyboardInterrupt\n"):  # Python's own answer before it runs the script
+    if output.endswith("KeyboardInterrupt\n"):  # the same
         allowed.add(1)
     if process.returncode not in allowed:
         wrong.append(f"exit code {process.returncode}")

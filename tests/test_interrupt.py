@@ -47,7 +47,7 @@ def test_signals_at_random_moments(tmp_path):
     ],
 )
 def test_ctrl_c_while_python_imports(tmp_path, name, program, handler, code, says):
-    (tmp_path / "argparse.py").write_text("import signal, sys; signal.raise_signal(signal.SIGINT); sys.exit(7)")
+    (tmp_path / "typing.py").write_text("import signal, sys; signal.raise_signal(signal.SIGINT); sys.exit(7)")
     lines = (
         f"import signal, sys; sys.argv = [{program!r}]; signal.signal(signal.SIGINT, signal.{handler}); import {name}"
     )
