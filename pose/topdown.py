@@ -75,7 +75,7 @@ class TopDown:
         """For the pool's thread, as two inferences in parallel use two cores better than one."""
         if self.engine.is_thread_safe:
             return self.pool.submit(lambda: self.landmarks)
-        return self.pool.submit(LandmarkNetwork, self.engine, BLAZEPOSE.read(PACKAGE))
+        return self.pool.submit(lambda: LandmarkNetwork(self.engine, BLAZEPOSE.read(PACKAGE)))
 
     def track(self, picture: np.ndarray, crop: Crop, masked: Sequence[np.ndarray]) -> PersonEstimate:
         """The person in a crop of a clip's frame, other people's poses masked."""

@@ -23,7 +23,7 @@ QUEUE_LENGTH = 2  # frames, between reading and inference and between drawing an
 INFERENCES_PER_SECOND = 15  # in a clip; poses in between are interpolated
 MAX_STEP = 4  # frames from one inference to the next, at most
 RETRY_EVERY = 1.0  # seconds between two attempts to reopen a camera or address
-ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+CLOCKWISE = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 class ClipReader:
@@ -119,7 +119,7 @@ class ClipReader:
                 self.number, self.t = number, t
                 self.start = min(self.start, time.monotonic() - t) if number else time.monotonic()
                 if number >= self.first and (number - self.first) % self.step == 0:
-                    frame = cv2.rotate(picture(), ROTATIONS[self.rotate]) if self.rotate else picture()
+                    frame = cv2.rotate(picture(), CLOCKWISE[self.rotate]) if self.rotate else picture()
                     h, w = frame.shape[:2]
                     self.size_wh = self.size_wh or (w, h)
                     self.put((number, t, frame if (w, h) == self.size_wh else letterbox(frame, self.size_wh)))

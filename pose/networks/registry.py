@@ -65,7 +65,8 @@ class WeightsFile:
         """A bundled file; PoseError where it is not the genuine one."""
         path, data = folder / self.name, b""
         with contextlib.suppress(OSError):  # check_genuine reports it
-            data = path.read_bytes() if path.is_file() else data  # a pipe has no end
+            if path.is_file():  # a pipe has no end
+                data = path.read_bytes()
         if not self.is_hash_of([data]):  # the same bytes are hashed and loaded
             self.check_genuine(folder)
         return data
