@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import functools
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pose import cli, inputs, options
 
@@ -72,10 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return progress.finish()
 
 
-def command() -> int:
+def command() -> NoReturn:
     """What `get_hpe_image` runs where pip installed it."""
-    return cli.run(main)
+    cli.leave(cli.run(main))
 
 
 if __name__ == "__main__":
-    sys.exit(command())
+    command()

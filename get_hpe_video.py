@@ -15,6 +15,7 @@ import argparse
 import contextlib
 from collections.abc import Sequence
 from functools import partial
+from typing import NoReturn
 
 from pose import cli, inputs, options
 from pose.choices import CODECS
@@ -100,10 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return progress.finish()
 
 
-def command() -> int:
+def command() -> NoReturn:
     """What `get_hpe_video` runs where pip installed it."""
-    return cli.run(main)
+    cli.leave(cli.run(main))
 
 
 if __name__ == "__main__":
-    sys.exit(command())
+    command()

@@ -62,8 +62,10 @@ class TopDown:
     def __init__(self, engine: Engine, preset: AccuracyPreset, net_wh: tuple[int, int] | None = None) -> None:
         self.preset, self.engine = preset, engine
         self.pool = ThreadPoolExecutor(1)
-        self.loading = self.pool.submit(LandmarkNetwork, engine, BLAZEPOSE.read(PACKAGE))
+        model = self.pool.submit(BLAZEPOSE.read, PACKAGE)
+        self.loading = self.pool.submit(lambda: LandmarkNetwork(engine, model.result()))
         self.detector = HeatmapNetwork(MOBILENET, PACKAGE, engine, net_wh, mirrored=preset.mirrored)
+        model.result()  # PoseError where it is not the genuine file
 
     @cached_property
     def landmarks(self) -> LandmarkNetwork:

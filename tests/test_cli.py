@@ -155,8 +155,20 @@ def test_output_that_cannot_be_written_is_found_before_work(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a device that is full")
 def test_what_cannot_be_printed_is_one_sentence(monkeypatch):
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    program = "import sys; from pose import cli; sys.exit(cli.run(lambda: print(1) or sys.stdout.flush()))"
+    program = "from pose import cli; cli.leave(cli.run(lambda: print(1) or 0))"
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, stdout=full, stderr=subprocess.PIPE)
     message = b"Error: The output: No space left on device; check the path and its permissions.\n"
     assert (done.returncode, done.stderr) == (1, message)
+
+
+def test_leaving_writes_what_is_printed_and_waits_for_nothing():
+    program = """
+import threading
+from pose import cli
+threading.Thread(target=threading.Event().wait).start()  # which Python would wait for
+print("done", end="")
+cli.leave(3)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"done", b"")

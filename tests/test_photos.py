@@ -1,6 +1,7 @@
 import os
 import struct
 import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -59,6 +60,30 @@ def test_see_through_lies_on_white(tmp_path, scene, dtype):
     assert np.array_equal(read[:20], scene[:20])
     assert np.abs(read[20:30] - (scene[20:30] / 2 + 255 / 2)).max() <= 1
     assert (read[30:] == 255).all()
+
+
+PALETTE = [0, 0, 0, 10, 20, 30, 100, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("colour", "row", "chunks", "expected"),
+    [
+        (3, [0, 1, 2], {b"PLTE": PALETTE, b"tRNS": [0, 255, 128]}, [[255, 255, 255], [30, 20, 10], [127, 127, 177]]),
+        (2, [1, 2, 3, 9, 9, 9], {b"tRNS": [0, 1, 0, 2, 0, 3]}, [[255, 255, 255], [9, 9, 9]]),
+        (4, [1, 0, 5, 255, 6, 128], {}, [[255, 255, 255], [5, 5, 5], [130, 130, 130]]),
+        (3, [0, 1, 2], {b"PLTE": PALETTE}, [[0, 0, 0], [30, 20, 10], [0, 0, 100]]),
+    ],
+)
+def test_transparency_of_each_kind_of_png(tmp_path, colour, row, chunks, expected):
+    header = struct.pack(">IIBBBBB", len(expected), 1, 8, colour, 0, 0, 0)
+    parts = {b"IHDR": header, **chunks, b"IDAT": zlib.compress(bytes([0, *row])), b"IEND": b""}
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, values in parts.items():
+        chunk = kind + bytes(values)
+        data += struct.pack(">I", len(values)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    assert read_picture(path).tolist() == [expected]
 
 
 @pytest.mark.parametrize(

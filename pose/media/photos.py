@@ -15,7 +15,8 @@ from .. import PoseError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MAX_BYTES = (1 << 31) - 1  # of a file that OpenCV decodes
-JPEG_START = b"\xff\xd8"
+JPEG_START, PNG_START = b"\xff\xd8", b"\x89PNG"
+PNG_COLOUR, PNG_ALPHA = 25, 4  # the byte of a PNG that tells the kind of its colours, and its bit for transparency
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -24,17 +25,18 @@ def read_picture(path: Path) -> np.ndarray:
         check_is_file(path, "image")
         if path.stat().st_size > MAX_BYTES:
             raise PoseError(f"{path} is too large a file for a picture", "image")
-        data = np.frombuffer(path.read_bytes(), np.uint8)  # cv2.imread cannot open every name on Windows
+        data = path.read_bytes()  # cv2.imread cannot open every name on Windows
     except OSError as error:
         argument = "permissions" if isinstance(error, PermissionError) else "image"
         raise PoseError(f"Cannot read {path}: {error.strerror}", argument) from error
-    if not data.size:
+    if not data:
         raise PoseError(f"{path} is empty", "image")
     try:
         with silence():
-            picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-            may_have_alpha = picture is not None and data[:2].tobytes() != JPEG_START
-            layers = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if may_have_alpha else None
+            array = np.frombuffer(data, np.uint8)
+            picture = cv2.imdecode(array, cv2.IMREAD_COLOR)
+            is_opaque = picture is None or not may_have_alpha(data)
+            layers = None if is_opaque else cv2.imdecode(array, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         if error.code == cv2.Error.STS_NO_MEM:
             raise
@@ -46,6 +48,13 @@ def read_picture(path: Path) -> np.ndarray:
     if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.shape[:2] == picture.shape[:2]:
         return on_white(picture, layers[:, :, 3])
     return picture
+
+
+def may_have_alpha(data: bytes) -> bool:
+    """Whether a picture file may be transparent, by its first bytes."""
+    if data.startswith(PNG_START):
+        return bool(data[PNG_COLOUR] & PNG_ALPHA) or b"tRNS" in data[: data.find(b"IDAT")]
+    return not data.startswith(JPEG_START)
 
 
 def check_is_file(path: Path, argument: str) -> None:
