@@ -46,7 +46,6 @@ class Piece(NamedTuple):
     inferred: list[Inferred]
     state: Any  # of the estimator at its end
     lost_at: float  # the time when somebody was last lost
-    size_wh: tuple[int, int] | None  # of its frames
 
 
 class ClipsOnCluster(OnCluster):
@@ -140,8 +139,6 @@ class Pieces:
             piece = self.result(self.ahead.popleft())
             if not piece.inferred:
                 return
-            if piece.size_wh != self.source.size_wh:
-                raise PoseError("Frames have other sizes than the first one", "pieces")
             if before and not joins(before.inferred[-1], before.lost_at, piece):
                 piece = self.result(self.submit(number, before.state, piece))
             for one in piece.inferred:
@@ -163,7 +160,8 @@ class Pieces:
         last = first + self.length - self.stride
         last = last if self.args.frame_last < 0 else min(last, self.args.frame_last)
         warm_up = min(self.warm_up, number * self.length)
-        (future,) = self.cluster.submit(infer, [(0, self.source.name, first, last, warm_up, *before)])
+        piece = 0, self.source.name, first, last, warm_up, self.source.size_wh, *before
+        (future,) = self.cluster.submit(infer, [piece])
         return future
 
     def result(self, future: Any) -> Piece:
@@ -190,9 +188,16 @@ def joins(last: Inferred, lost_at: float, piece: Piece) -> bool:
 
 
 def infer(
-    clips: Clips, name: str, first: int, last: int, warm_up: int, state: Any = None, stateless: Piece | None = None
+    clips: Clips,
+    name: str,
+    first: int,
+    last: int,
+    warm_up: int,
+    size_wh: tuple[int, int],
+    state: Any = None,
+    stateless: Piece | None = None,
 ) -> Piece:
-    """On a worker: a piece of a clip from frame `first` to frame `last`.
+    """On a worker: a piece of a clip, whose frames have size_wh, from frame `first` to frame `last`.
 
     It starts `warm_up` frames early, or right after the piece before where frames are independent or that piece's state
     is known. With a state it ends as soon as `stateless`, the same piece inferred without the state, joins.
@@ -201,6 +206,7 @@ def infer(
     estimator.restart(state)
     crops = estimator.crops
     clips.source = clips.open(name, first, last)
+    clips.source.size_wh = size_wh
     step = clips.network_step(clips.source)
     continues = warm_up > 0 and bool(state or not crops)
     clips.source.first -= (step - 1) * clips.args.frame_step if continues else warm_up
@@ -212,4 +218,4 @@ def infer(
             if stateless and joins(inferred[-1], crops.lost_at, stateless):
                 rest = [one for one in stateless.inferred if one[0] > t + SAME_TIME]
                 return stateless._replace(inferred=inferred + rest)
-    return Piece(inferred, estimator.state, crops.lost_at if crops else -math.inf, clips.source.size_wh)
+    return Piece(inferred, estimator.state, crops.lost_at if crops else -math.inf)

@@ -226,11 +226,20 @@ def test_a_damaged_clip_is_left_to_one_worker(tmp_path, client, run, nobody, cap
     assert client.tasks[-1][0] == "attempt_without_pictures"
 
 
-def test_frames_of_several_sizes_are_left_to_one_worker(tmp_path, client, run, nobody):
+def test_workers_fit_frames_of_other_sizes_into_the_first_one(tmp_path, client, run, monkeypatch, nobody):
+    shapes, infer = [], estimate.VideoPoseEstimator.infer  # of nobody
+
+    def recorded(estimator, picture, *times):
+        shapes.append(picture.shape)
+        return infer(estimator, picture, *times)
+
+    monkeypatch.setattr(estimate.VideoPoseEstimator, "infer", recorded)
     for number in range(100):
         cv2.imwrite(str(tmp_path / f"{number:02}.png"), grey(5, (64, 48) if number < 50 else (32, 48)))
-    assert run(tmp_path / "%02d.png", "--workers", 2)[0] == 0
-    assert [do for do, _ in client.tasks].index("attempt_without_pictures") > 2
+    code, frames = run(tmp_path / "%02d.png", "--workers", 2)
+    assert (code, len(frames)) == (0, 100)
+    assert {do for do, _ in client.tasks} == {"infer"}
+    assert set(shapes) == {(48, 64, 3)}
 
 
 def test_what_is_not_cut(tmp_path, client, run, monkeypatch, nobody):
