@@ -17,7 +17,7 @@ from . import PoseError
 from .signals import signals
 
 MIN_MEMORY = 1500  # MB; with less, libraries end the process when they are loaded
-IMPORTED_OBJECTS = 100_000  # more than all packages have, so that none is searched for garbage while they are imported
+GARBAGE_THRESHOLD = 100_000  # new objects; a command's packages have half as many and are not garbage
 OPENCV_NUMBERS = ("OPENCV_FOR_THREADS_NUM", "OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT")
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 OUT_OF_MEMORY = re.compile("Insufficient memory|Cannot allocate memory|can't start new thread|bad.alloc").search
@@ -120,7 +120,7 @@ def prepare_process() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # its messages name its own source files
     os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder's own lines
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads take 0.1 s of processor time to start
-    gc.set_threshold(IMPORTED_OBJECTS)
+    gc.set_threshold(GARBAGE_THRESHOLD)
     # OpenVINO works without its model converters, which take half of its import time and report usage.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 

@@ -162,7 +162,8 @@ def test_what_cannot_be_printed_is_one_sentence(monkeypatch):
     assert (done.returncode, done.stderr) == (1, message)
 
 
-def test_leaving_writes_what_is_printed_and_waits_for_nothing():
+def test_leaving_writes_what_is_printed_and_waits_for_nothing(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     program = """
 import threading
 from pose import cli

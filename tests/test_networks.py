@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose import PoseError
+from pose import PoseError, topdown
 from pose.blazepose import LandmarkNetwork
 from pose.choices import PACKAGE
 from pose.crop import make_crop
@@ -67,6 +67,12 @@ def test_a_network_of_the_repository_that_is_cut_off_or_has_a_wrong_bit(tmp_path
         (tmp_path / weights.name).write_bytes(data[: int((1 if share is None else share) * len(data))])
         with pytest.raises(PoseError, match=r"\.onnx is .*put the project's own file back"):
             weights.load(OpenCV("cpu", "fp32"), tmp_path)
+
+
+def test_a_missing_network_is_reported_before_any_work(monkeypatch):
+    monkeypatch.setattr(topdown, "BLAZEPOSE", WeightsFile("blazepose/none.onnx", "0" * 64))
+    with pytest.raises(PoseError, match=r"none\.onnx is missing or not a file; put the project's own file back"):
+        topdown.TopDown(OpenCV("cpu", "fp32"), topdown.PRESETS["fast"])
 
 
 @pytest.mark.parametrize(("locate", "sizes"), [(str, [5, 7]), (None, [7])])
