@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .maps import HALVED_FROM, shrink
 from .poses import size
 from .skeletons import HEAD, HIPS, NECK, SHOULDERS
 
 CROP_SIDE = 256  # pixels of a crop's image, as BlazePose's landmark network takes it
 CROP_MARGIN = 1.25  # half the crop's side, in radii of the circle around the body (MediaPipe)
+GRID = 8  # pixels; a box of the picture whose sides are multiples can be halved three times
 MIN_HALF_SIDE = 8.0  # pixels of the picture; smaller people are noise
 HIPS_BELOW = 2.0  # unknown hips are this many times as far below the neck as the head is above it,
 TRUNK = 1.3  # or this many shoulder widths below it, if that is more
@@ -36,22 +38,25 @@ class Crop:
 
     def extract(self, picture: np.ndarray) -> np.ndarray:
         """The crop as an image (256, 256, 3) uint8 for the network; beyond the picture its border is repeated."""
-        matrix, shrink = self.matrix, int(self.half_side // (CROP_SIDE / 2))
-        if shrink > 1:  # warpAffine does not average pixels
-            (x0, y0), (x1, y1) = self.box(picture)
+        matrix, factor = self.matrix, int(self.half_side // (CROP_SIDE / 2))
+        if factor > 1:  # warpAffine does not average pixels
+            (x0, y0), (x1, y1) = self.box(picture, GRID if factor >= HALVED_FROM else 1)
             part = picture[y0:y1, x0:x1]
             h, w = part.shape[:2]
-            picture = cv2.resize(part, (-(-w // shrink), -(-h // shrink)), interpolation=cv2.INTER_AREA)
+            picture = shrink(part, (-(-w // factor), -(-h // factor)))
             scale = np.array([w / picture.shape[1], h / picture.shape[0]])
             matrix = np.column_stack([matrix[:, :2] * scale, matrix @ np.append((scale - 1) / 2 + (x0, y0), 1)])
         return cv2.warpAffine(picture, matrix, (CROP_SIDE, CROP_SIDE), borderMode=cv2.BORDER_REPLICATE)
 
-    def box(self, picture: np.ndarray) -> np.ndarray:
-        """(2, 2), the corners x0, y0 and x1, y1 of the smallest upright box of the picture that holds the crop."""
+    def box(self, picture: np.ndarray, grid: int) -> np.ndarray:
+        """(2, 2), the corners x0, y0 and x1, y1 of the smallest upright box that holds the crop, multiples of grid.
+
+        Where the picture ends, its sides are.
+        """
         reach = self.half_side * np.abs(self.up).sum() + 1
         limits = np.array(picture.shape[1::-1])
-        low = np.clip(np.floor(self.centre - reach), 0, limits - 1)
-        return np.stack([low, np.clip(np.ceil(self.centre + reach), low + 1, limits)]).astype(int)
+        low = np.clip(grid * np.floor((self.centre - reach) / grid), 0, limits - 1)
+        return np.stack([low, np.clip(grid * np.ceil((self.centre + reach) / grid), low + 1, limits)]).astype(int)
 
     def to_picture(self, xy: np.ndarray) -> np.ndarray:
         """Points (..., 2) of the network's input in pixels of the picture."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -52,14 +52,15 @@ class Photos:
             picture = read_picture(Path(source))
             with clock("inference"):
                 people = self.estimator.estimate_3d(picture)
-            pictures = self.drawing.submit(self.draw, picture, people).result()
+            drawings = self.draw(picture, people)
             json = people_to_json(people) if args.write_json or args.write_table or args.write_coco_json else ""
             for kind, result in names.items():
                 if kind == "JSON":
                     save_text(folder / result, json)
                 else:
-                    save_picture(folder / result, pictures[kind], tag)
+                    save_picture(folder / result, drawings[kind].result(), tag)
         report = summary(name, picture, people, clock, show_results(args, results))
+        pictures = {kind: drawing.result() for kind, drawing in drawings.items()}
         return Outcome(name, report, people_json=json, pictures=pictures)
 
     def result_names(self, stem: str) -> dict[str, str]:
@@ -70,17 +71,17 @@ class Photos:
         names |= {"Heatmaps": f"{path}-Heatmaps-{args.mode}.jpg"} if args.heatmaps else {}
         return names | {"Skeleton": f"{path}-Skeleton-{args.mode}.jpg"}
 
-    def draw(self, picture: np.ndarray, people: np.ndarray) -> dict[str, np.ndarray]:
-        args, skeleton = self.args, self.estimator.skeleton
+    def draw(self, picture: np.ndarray, people: np.ndarray) -> dict[str, Future[np.ndarray]]:
+        """The pictures of result_names, drawn one after the other, the last one on the picture itself."""
+        args, skeleton, submit = self.args, self.estimator.skeleton, self.drawing.submit
         canvas = on_background(picture, BACKGROUNDS[args.background])
-        pictures = {
-            "Keypoints": draw_keypoints(canvas, people, skeleton, face=not args.no_face, show_scores=args.show_scores),
-            "Skeleton": draw_skeleton(canvas, people, skeleton, **drawing_options(args)),
-        }
+        shown = {"face": not args.no_face, "show_scores": args.show_scores}
+        drawings = {"Keypoints": submit(draw_keypoints, canvas, people, skeleton, **shown)}
         if args.heatmaps:
             network = self.estimator.heatmap_network
-            pictures["Heatmaps"] = draw_heatmaps(picture, network(picture), network.skeleton, args.heatmaps)
-        return pictures
+            drawings["Heatmaps"] = submit(draw_heatmaps, picture, network(picture), network.skeleton, args.heatmaps)
+        options = drawing_options(args) | {"copy": False}
+        return drawings | {"Skeleton": submit(draw_skeleton, canvas, people, skeleton, **options)}
 
 
 def summary(name: str, picture: np.ndarray, people: np.ndarray, clock: Stopwatch, written: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pose.maps import Maps, brighten, fit
+from pose.maps import Maps, brighten, fit, shrink
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,17 @@ def test_fit_keeps_the_aspect_ratio(picture_wh, net_wh, content_wh, size_wh, cel
     assert values.shape == (3, *cells_wh[::-1])  # without those in the padding
 
 
-@pytest.mark.parametrize("net_wh", [(368, 368), (200, 200), (256, 96), (1100, -1)])
-def test_a_spot_is_found_where_it_was(net_wh):
+@pytest.mark.parametrize(
+    ("larger", "net_wh"), [(1, (368, 368)), (1, (200, 200)), (1, (256, 96)), (1, (1100, -1)), (8, (200, 200))]
+)
+def test_a_spot_is_found_where_it_was(larger, net_wh):
     """A bright disc in the picture; the mean of the network's input over cells leads back to its centre."""
-    picture = np.zeros((333, 517, 3), np.uint8)
-    ys, xs = np.mgrid[:333, :517]
-    centre = np.array([201.3, 133.8])
-    picture[np.hypot(xs - centre[0], ys - centre[1]) < 30] = 255
-    how = fit((517, 333), net_wh)
+    w, h = 517 * larger, 333 * larger
+    picture = np.zeros((h, w, 3), np.uint8)
+    ys, xs = np.mgrid[:h, :w]
+    centre = larger * np.array([201.3, 133.8])
+    picture[np.hypot(xs - centre[0], ys - centre[1]) < 30 * larger] = 255
+    how = fit((w, h), net_wh)
     seen = how.apply(picture)
     assert seen.shape == (how.size_wh[1], how.size_wh[0], 3)
     cells = seen[:, :, 0].reshape(seen.shape[0] // 8, 8, seen.shape[1] // 8, 8).mean((1, 3))
@@ -54,7 +57,14 @@ def test_a_spot_is_found_where_it_was(net_wh):
     cy, cx = np.mgrid[: maps.values.shape[1], : maps.values.shape[2]]
     weight = maps.values[0] / maps.values[0].sum()
     found = maps.to_picture([(cx * weight).sum(), (cy * weight).sum()])
-    assert np.abs(found - centre).max() < 1.0
+    assert np.abs(found - centre).max() < larger
+
+
+@pytest.mark.parametrize("side", [32, 12, 8, 6])
+def test_every_pixel_counts_in_a_smaller_picture(side):
+    picture = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    means = picture.reshape(side, 96 // side, side, 96 // side, 3).mean((1, 3))
+    assert np.abs(shrink(picture, (side, side)) - means).max() < 1.5
 
 
 def test_the_padding_repeats_the_border():

@@ -269,18 +269,22 @@ def test_options_of_drawing(run, monkeypatch):
     options += "--line_width 9 --show_ids"
     done = run(get_hpe_image, EXAMPLE, *options.split(), "--heatmaps", "fields")
     ((shown,), how), estimator = windows.show.call_args, PoseEstimator(network="blazepose", threshold=0.7)
-    assert list(shown) == [f"{kind}, {EXAMPLE}, any key: next" for kind in ("Keypoints", "Skeleton", "Heatmaps")]
+    assert list(shown) == [f"{kind}, {EXAMPLE}, any key: next" for kind in ("Keypoints", "Heatmaps", "Skeleton")]
     assert how == {"wait": True}
     photo = cv2.imread(str(EXAMPLE))
     white, people = np.full_like(photo, 255), estimator(photo)
     expected = [
         draw_keypoints(white, people, COCO, face=False, show_scores=True),
-        draw_skeleton(white, people, COCO, face=False, show_scores=True, style="classic", line_width=9, show_ids=True),
         draw_heatmaps(photo, estimator.heatmap_network(photo), COCO, "fields"),
+        draw_skeleton(white, people, COCO, face=False, show_scores=True, style="classic", line_width=9, show_ids=True),
     ]
     assert all(map(np.array_equal, shown.values(), expected))
     assert f": 1 person, {(people[:, :, 2] > 0).sum()} keypoints; " in done.out
     assert (people[:, :, 2] == 0).any()
+    heatmaps = "Output/ImageCOCO/example_image1-Heatmaps-COCO.jpg"
+    of_fields = cv2.imread(heatmaps)
+    run(get_hpe_image, EXAMPLE, "--no_display", "--network", "blazepose", "--heatmaps", "fields")
+    assert np.array_equal(cv2.imread(heatmaps), of_fields)  # on the photo, without the skeleton
     run(get_hpe_image, EXAMPLE, "--no_display", "--network", "blazepose", "--background", "black")
     assert windows.show.call_count == 1
     assert np.median(cv2.imread("Output/ImageCOCO/example_image1-Skeleton-COCO.jpg")) <= 1
