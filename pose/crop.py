@@ -49,9 +49,9 @@ class Crop:
         return cv2.warpAffine(picture, matrix, (CROP_SIDE, CROP_SIDE), borderMode=cv2.BORDER_REPLICATE)
 
     def box(self, picture: np.ndarray, grid: int) -> np.ndarray:
-        """(2, 2), the corners x0, y0 and x1, y1 of the smallest upright box that holds the crop, multiples of grid.
+        """(2, 2), the corners x0, y0 and x1, y1 of the smallest upright box of the picture that holds the crop.
 
-        Where the picture ends, its sides are.
+        grid: pixels, of which its coordinates are multiples, but for those of the picture's end.
         """
         reach = self.half_side * np.abs(self.up).sum() + 1
         limits = np.array(picture.shape[1::-1])

@@ -9,7 +9,7 @@ import numpy as np
 
 BRIGHT, BRIGHTEST_SHARE = 230, 0.99  # dark pictures are brightened until this share of pixels is at most 230 of 255
 MAX_GAIN = 4.0  # more would only amplify noise
-HALVED_FROM = 4  # times as large as wanted; the rest is averaged exactly
+HALVED_FROM = 4  # pictures so many times as large as wanted are halved
 STRIDE = 8  # network pixels a cell: three poolings by two
 
 
@@ -43,7 +43,7 @@ class Fit:
         """The network's input picture, (H, W, 3) uint8; the padding repeats the last row and column."""
         w, h = self.picture_wh
         shrinks = self.content_wh[0] <= w and self.content_wh[1] <= h
-        content = (shrink if shrinks else cv2.resize)(picture, self.content_wh)
+        content = shrink(picture, self.content_wh) if shrinks else cv2.resize(picture, self.content_wh)
         right, bottom = np.subtract(self.size_wh, self.content_wh).tolist()
         return cv2.copyMakeBorder(content, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
 
