@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from . import PoseError, worker
+from . import PoseError, cli, worker
 from .choices import PACKAGE
 from .jobs import Outcome
 from .media.report import counted
@@ -38,8 +38,8 @@ CHECK_EVERY = 1  # seconds
 FILES_AHEAD = 10_000  # files that may be done before the oldest one in progress is
 CONNECT_WITHIN = 10  # seconds
 STOP_WITHIN = 30  # seconds for work in progress to stop after Ctrl-C
-# Ctrl-C in a terminal reaches all its processes; only this one decides what stops.
-WORKER_PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+# Signals of a terminal or of a batch system reach all processes; only this one decides what stops.
+WORKER_PRELOAD = "from pose.signals import signals\nsignals.ignore()\n"
 
 
 class OnCluster:
@@ -60,19 +60,21 @@ class OnCluster:
             reason = 'Several workers need the package Dask (pip install "dask[distributed]")'
             raise PoseError(reason, "workers") from error
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        self.stack = contextlib.ExitStack()
-        if self.is_local:
-            self.scheduler: Any = self.stack.enter_context(start_workers(self.workers))
-        else:
-            self.scheduler = self.args.cluster
-            check_scheduler(self.scheduler)
-        self.client = self.stack.enter_context(Client(self.scheduler, set_as_default=False))
-        try:
-            self.work_description = self.client.submit(worker.describe, *self.task, pure=False).result()
-        except ImportError as error:
-            raise PoseError(f"The workers lack a package: {error}", "cluster") from error
-        self.queue_length = self.client.run_on_scheduler(queue_length)
-        self.description = f"{self.work_description}, on {counted(len(self.client.nthreads()), 'worker')}"
+        with contextlib.ExitStack() as stack:
+            if self.is_local:
+                with cli.signals.deferred():  # Dask does not end workers of which it is still starting some
+                    self.scheduler: Any = stack.enter_context(start_workers(self.workers))
+            else:
+                self.scheduler = self.args.cluster
+                check_scheduler(self.scheduler)
+            self.client = stack.enter_context(Client(self.scheduler, set_as_default=False))
+            try:
+                self.work_description = self.client.submit(worker.describe, *self.task, pure=False).result()
+            except ImportError as error:
+                raise PoseError(f"The workers lack a package: {error}", "cluster") from error
+            self.queue_length = self.client.run_on_scheduler(queue_length)
+            self.description = f"{self.work_description}, on {counted(len(self.client.nthreads()), 'worker')}"
+            self.stack = stack.pop_all()  # after an error or Ctrl-C until here, the workers end here
         return self
 
     def __exit__(self, error: type | None, *_: object) -> None:
@@ -82,7 +84,8 @@ class OnCluster:
         with self.stack, contextlib.suppress(Exception):
             if error and self.running:
                 self.client.run(worker.stop_run, self.run_id)
-                wait(list(self.running), timeout=STOP_WITHIN)
+                with self.client.as_current():  # wait() needs one
+                    wait(list(self.running), timeout=STOP_WITHIN)
 
     def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
         """Each file's number, counted from 0, and its outcome, in the order in which they are done."""
@@ -90,6 +93,7 @@ class OnCluster:
         completed: queue.Queue = queue.Queue()
         waiting: list[tuple[int, str, str]] = []
         while True:
+            cli.signals.check()
             free, in_queue = self.free_threads(), self.queue_length * self.threads
             room = free + in_queue - len(waiting)
             if room > in_queue // 2 and not self.is_far_ahead():

@@ -53,6 +53,7 @@ class InThisProcess:
     def __call__(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Outcome]]:
         """Each file's number, counted from 0, and its outcome."""
         for number, (name, stem) in enumerate(files):
+            cli.signals.check()  # Python ignores a KeyboardInterrupt in a callback, such as an import's
             with cli.signals.deferred(self.work.stop) if self.work.stop else contextlib.nullcontext():
                 yield number, attempt(self.work, name, stem)  # a finished file is reported before Ctrl-C takes effect
 

@@ -64,9 +64,11 @@ def whole_number(least: int, also: int | None = None) -> Callable[[str], int]:
 
 
 def path_ending(*suffixes: str) -> Callable[[str], Path]:
-    """A parser of paths with one of these suffixes."""
+    """A parser of local paths with one of these suffixes."""
 
     def parse(text: str) -> Path:
+        if is_remote(text):
+            raise argparse.ArgumentTypeError(f"{text!r} is not on this machine")
         if Path(text).suffix.lower() in suffixes:
             return Path(text)
         raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(suffixes)}")

@@ -39,7 +39,6 @@ class Signals:
     @contextlib.contextmanager
     def deferred(self, on_signal: Callable[[], None] = lambda: None) -> Iterator[None]:
         """A signal in the block calls `on_signal` and interrupts at the next check() or at the block's end."""
-        self.check()  # Python ignores a KeyboardInterrupt in a callback, such as an import's
         self.on_signal, self.is_deferring = on_signal, True
         try:
             yield

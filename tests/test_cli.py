@@ -5,12 +5,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
 import pytest
 
 from pose import PoseError, cli
+from pose.jobs import InThisProcess
 from pose.options import PROJECT
 
 pytestmark = pytest.mark.usefixtures("restored_signals")
@@ -109,17 +111,17 @@ def test_what_must_not_be_broken_is_finished_before_a_ctrl_c_counts():
     assert done == ["reported", "whole"]
 
 
-def test_a_ctrl_c_that_python_drops_counts_before_work_begins():
-    done = []
+@pytest.mark.parametrize("stop", [None, lambda: None])  # of photos and of clips
+def test_a_ctrl_c_that_python_drops_counts_before_work_begins(stop):
+    work = mock.Mock(stop=stop)
 
     def main():
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        with cli.signals.deferred():
-            done.append("never")
+        list(InThisProcess(work)([("photo.jpg", "photo")]))
 
     assert cli.run(main) == 130
-    assert done == []
+    work.assert_not_called()
 
 
 def test_a_ctrl_c_as_the_command_ends(monkeypatch):

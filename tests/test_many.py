@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from unittest import mock
@@ -24,6 +25,7 @@ from pose import PoseError, cli, jobs, worker
 from pose.jobs import Outcome, Progress, in_order
 from pose.media import storage
 from pose.options import PROJECT
+from pose.signals import Signals
 
 IMAGE, VIDEO = PROJECT / "get_hpe_image.py", PROJECT / "get_hpe_video.py"
 BOX = ["--network", "blazepose", "--no_display", "--net_resolution", "208x208"]  # the people are still found
@@ -390,7 +392,8 @@ def test_no_scheduler_is_one_sentence(monkeypatch, capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-def test_ctrl_c_leaves_partial_clips_of_all_workers(tmp_path, command):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])  # of a terminal, of a batch system
+def test_a_signal_leaves_partial_clips_of_all_workers(tmp_path, number):
     pytest.importorskip("distributed")
     clips = [make_clip(tmp_path / f"{name}.mp4", frames=3000) for name in "ab"]  # no worker sees their end
     options = [*clips, "--write_json", "--output_dir", tmp_path / "out", "--workers", "2"]
@@ -400,12 +403,65 @@ def test_ctrl_c_leaves_partial_clips_of_all_workers(tmp_path, command):
     while len({path.parent for path in tmp_path.glob("out/VideoCOCO/.*/*")}) < 2:
         assert process.poll() is None
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     assert process.communicate(timeout=60)[1] == "The rest: the same command with --resume.\nStopped.\n"
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     left = {path.name for path in (tmp_path / "out" / "VideoCOCO").iterdir()}
     kinds = "_json-partial", "_skeleton_COCO-partial.checkpoint", "_skeleton_COCO-partial.mp4"
     assert left == {f"{name}{kind}" for name in "ab" for kind in kinds}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_ctrl_c_while_workers_start(tmp_path, photos):
+    pytest.importorskip("distributed")
+    line = [sys.executable, IMAGE, *BOX, str(photos), "--workers", "2", "--output_dir", tmp_path / "out"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(line, env=environment, start_new_session=True, **pipes)
+    while not [*tmp_path.glob("dask-scratch-space/*")]:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == "Stopped.\n"
+    assert process.returncode == 130
+    assert not [path for path in tmp_path.glob("dask-scratch-space/*") if path.is_dir()]
+
+
+class Slow:
+    """Work that takes a while to stop, in this process."""
+
+    description, started, stopped, finished = "slow", *(threading.Event() for _ in range(3))
+
+    def __init__(self, args):
+        pass
+
+    def stop(self):
+        self.stopped.set()
+
+    def __call__(self, name, stem):
+        self.started.set()
+        assert self.stopped.wait(60)
+        time.sleep(0.3)
+        self.finished.set()
+        return Outcome(name)
+
+
+def test_ctrl_c_waits_until_the_work_of_other_machines_has_stopped(monkeypatch, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    from pose import cluster
+
+    monkeypatch.setattr(cluster, "CHECK_EVERY", 0.05)
+    signals = Signals()
+    monkeypatch.setattr(cli, "signals", signals)
+    local = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**local) as scheduler:
+        args = argparse.Namespace(
+            workers=1, cluster=scheduler.scheduler_address, model_folder=PROJECT / "pose", output_dir=tmp_path
+        )
+        with pytest.raises(KeyboardInterrupt), cluster.OnCluster(Slow, args) as jobs:
+            threading.Thread(target=lambda: Slow.started.wait() and setattr(signals, "received", 2)).start()
+            list(jobs([("photo.jpg", "photo")]))
+        assert Slow.finished.is_set()
 
 
 def test_ctrl_c_stops_no_other_run_on_the_same_workers(monkeypatch):

@@ -165,6 +165,7 @@ def test_tables_of_clips(tmp_path):
     "options",
     [
         "--write_table t.xlsx",
+        "--write_table s3://bucket/t.csv",
         "--write_coco_json t.txt",
         "--mode MPI --write_coco_json t.json",
         "--skip_existing --write_table t.csv",

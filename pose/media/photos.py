@@ -51,9 +51,9 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def may_have_alpha(data: bytes) -> bool:
-    """Whether a picture file may be transparent, by its first bytes."""
+    """Whether a picture file may be transparent."""
     if data.startswith(PNG_START):
-        return bool(data[PNG_COLOUR] & PNG_ALPHA) or b"tRNS" in data[: data.find(b"IDAT")]
+        return bool(data[PNG_COLOUR] & PNG_ALPHA) or b"tRNS" in data
     return not data.startswith(JPEG_START)
 
 
