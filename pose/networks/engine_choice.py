@@ -63,7 +63,7 @@ def make_engine(name: str, device: str, precision: str) -> Engine:
 
 def hint() -> str:
     """The gain of an engine that is not installed: OpenVINO where the processor multiplies bf16, else ONNX Runtime."""
-    package, gain = "onnxruntime", "clips are then about 1.2 times as fast"
+    package, gain = "onnxruntime", "clips are then 1.1 to 1.2 times as fast"
     if CPU_FLAGS.is_file() and "avx512_bf16" in CPU_FLAGS.read_text():
         package, gain = "openvino", "precision bf16 then makes OpenPose's networks about 2.5 times as fast"
     return f"Hint: pip install {package}; {gain}" if importlib.util.find_spec(package) is None else ""
