@@ -324,6 +324,7 @@ def test_leaving_early_ends_the_reader(clip):
         (lambda path: path.write_bytes(b"Dear diary,\n" * 50), "cannot be opened as a clip"),
         (lambda path: (make_clip(path), path.write_bytes(path.read_bytes()[:700])), "has no moving pictures"),
         (lambda path: make_sound(path), "has no moving pictures"),
+        (lambda path: path.write_bytes(of_unknown_codec(path, b"V_MJPEG")), "is of a codec that FFmpeg cannot decode"),
     ],
 )
 def test_what_is_no_clip(tmp_path, make, says):
@@ -372,6 +373,15 @@ def test_a_playlist_leads_to_files_beside_it_and_nowhere_else(tmp_path, web):
         ClipReader(f"concat:{address}/a.ts")
     playlist("#EXTINF:0.4,", "a.ts")
     assert len(read(f"{address}/list.m3u8")[0]) == 10
+
+
+def of_unknown_codec(path, codec):
+    """The bytes of a Matroska clip with sound in which a codec has another name."""
+    clip = path.with_suffix(".mkv")
+    make_clip(clip, codec="mjpeg", sound="ac3")
+    data = clip.read_bytes()
+    assert codec in data
+    return data.replace(codec, codec[:-1] + b"X")
 
 
 def make_sound(path):
@@ -653,6 +663,15 @@ def test_sound_that_cannot_be_kept_leaves_a_silent_clip_and_a_note(tmp_path, mon
     assert note.startswith(f"The sound of {path} could not be kept (")
     assert len(read(tmp_path / "b.mp4")[0]) == 10
     assert packets(tmp_path / "b.mp4", "video")
+
+
+def test_sound_of_an_unknown_codec_is_left_out(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(of_unknown_codec(path, b"A_AC3"))
+    assert copy(path, tmp_path / "b.mp4").notes == [
+        f"The sound of {path} could not be kept (FFmpeg cannot decode its codec)"
+    ]
+    assert len(read(tmp_path / "b.mp4")[0]) == 10
 
 
 def test_an_error_leaves_no_clip_and_the_old_one_as_it_was(tmp_path):

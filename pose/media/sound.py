@@ -20,6 +20,8 @@ class Sound:
         self.clip, self.start = clip, start
         self.container: Any = av.open(name, options=FILE_PROTOCOLS, **ANY_TEXT)
         self.stream = self.container.streams.audio[0]
+        if self.stream.codec_context is None:
+            raise ValueError("FFmpeg cannot decode its codec")
         self.copies = self.stream.codec.canonical_name in codec.sounds
         if self.copies:
             self.out = clip.add_stream_from_template(self.stream)

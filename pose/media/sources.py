@@ -136,6 +136,9 @@ class Video:
         if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
             self.container.close()
             raise PoseError(f"{name} has no moving pictures", "video")
+        if stream.codec_context is None:
+            self.container.close()
+            raise PoseError(f"{name} is of a codec that FFmpeg cannot decode", "video")
         stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
         self.stream = stream
 
