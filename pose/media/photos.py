@@ -35,8 +35,8 @@ def read_picture(path: Path) -> np.ndarray:
         with silence():
             array = np.frombuffer(data, np.uint8)
             picture = cv2.imdecode(array, cv2.IMREAD_COLOR)
-            is_opaque = picture is None or not may_have_alpha(data)
-            layers = None if is_opaque else cv2.imdecode(array, cv2.IMREAD_UNCHANGED)
+            decodes_again = picture is not None and may_have_alpha(data)
+            layers = cv2.imdecode(array, cv2.IMREAD_UNCHANGED) if decodes_again else None
     except cv2.error as error:
         if error.code == cv2.Error.STS_NO_MEM:
             raise

@@ -133,12 +133,11 @@ class Video:
             argument = "permissions" if isinstance(error, PermissionError) else "video"
             raise PoseError(f"{name} cannot be opened as a clip ({error.strerror})", argument) from error
         stream: Any = self.container.streams.best("video")
-        if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+        has_pictures = stream is not None and not stream.disposition & av.stream.Disposition.attached_pic
+        if not has_pictures or stream.codec_context is None:
             self.container.close()
-            raise PoseError(f"{name} has no moving pictures", "video")
-        if stream.codec_context is None:
-            self.container.close()
-            raise PoseError(f"{name} is of a codec that FFmpeg cannot decode", "video")
+            problem = "is of a codec that FFmpeg cannot decode" if has_pictures else "has no moving pictures"
+            raise PoseError(f"{name} {problem}", "video")
         stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
         self.stream = stream
 
